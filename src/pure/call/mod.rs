@@ -1,0 +1,1 @@
+//! One call: waiters, backlog, subscriptions, roster, timeline.

@@ -1,0 +1,1 @@
+//! Placeholder for a module that lands with its first user.

@@ -1,0 +1,1 @@
+//! Number assignments and the decision for an incoming call.

@@ -1,0 +1,10 @@
+//! The Call Automation REST API, version 2026-03-12: its operations and its models.
+
+mod models;
+mod operation;
+
+pub use models::*;
+pub use operation::{Method, Operation, Place, segment};
+
+/// The API version that Switchhook speaks and that the emulator emulates.
+pub const API_VERSION: &str = "2026-03-12";

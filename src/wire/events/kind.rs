@@ -1,0 +1,150 @@
+//! The names of mid-call events, as a closed enum with an open end.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Every mid-call event type starts with this.
+pub const TYPE_PREFIX: &str = "Microsoft.Communication.";
+
+macro_rules! kinds {
+    ($($name:ident),* $(,)?) => {
+        /// A mid-call event type of API version 2026-03-12, or one that Azure ships without asking us.
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventKind {
+            $(#[doc = concat!("`Microsoft.Communication.", stringify!($name), "`")] $name,)*
+            /// Any other type, by its full name.
+            Unknown(Arc<str>),
+        }
+
+        impl EventKind {
+            /// All the types that the stable API names, in the order of its reference.
+            pub const KNOWN: &[Self] = &[$(Self::$name,)*];
+
+            /// The name without its prefix; the full name for a type that is not known.
+            pub fn short_name(&self) -> &str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                    Self::Unknown(name) => name,
+                }
+            }
+
+            /// A closed set for metric labels: the short name, or `other`.
+            pub fn label(&self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                    Self::Unknown(_) => "other",
+                }
+            }
+
+            fn known(short: &str) -> Option<Self> {
+                Some(match short {
+                    $(stringify!($name) => Self::$name,)*
+                    _ => return None,
+                })
+            }
+        }
+    };
+}
+
+kinds!(
+    CallConnected,
+    CallDisconnected,
+    CreateCallFailed,
+    AnswerFailed,
+    ConnectFailed,
+    CallTransferAccepted,
+    CallTransferFailed,
+    AddParticipantSucceeded,
+    AddParticipantFailed,
+    CancelAddParticipantSucceeded,
+    CancelAddParticipantFailed,
+    RemoveParticipantSucceeded,
+    RemoveParticipantFailed,
+    MoveParticipantSucceeded,
+    MoveParticipantFailed,
+    ParticipantsUpdated,
+    PlayStarted,
+    PlayCompleted,
+    PlayFailed,
+    PlayCanceled,
+    RecognizeCompleted,
+    RecognizeFailed,
+    RecognizeCanceled,
+    ContinuousDtmfRecognitionToneReceived,
+    ContinuousDtmfRecognitionToneFailed,
+    ContinuousDtmfRecognitionStopped,
+    SendDtmfTonesCompleted,
+    SendDtmfTonesFailed,
+    HoldFailed,
+    MediaStreamingStarted,
+    MediaStreamingStopped,
+    MediaStreamingFailed,
+    TranscriptionStarted,
+    TranscriptionUpdated,
+    TranscriptionStopped,
+    TranscriptionFailed,
+    RecordingStateChanged,
+    StartRecordingFailed,
+);
+
+impl EventKind {
+    /// From a full type (`Microsoft.Communication.PlayCompleted`) or a short one (`PlayCompleted`).
+    /// Never fails: what is not known is kept by name.
+    pub fn parse(name: &str) -> Self {
+        Self::known(name.strip_prefix(TYPE_PREFIX).unwrap_or(name))
+            .unwrap_or_else(|| Self::Unknown(name.into()))
+    }
+
+    /// The type as it stands in the `type` member.
+    pub fn full_name(&self) -> String {
+        match self {
+            Self::Unknown(name) => name.to_string(),
+            known => format!("{TYPE_PREFIX}{}", known.short_name()),
+        }
+    }
+}
+
+impl fmt::Debug for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short_name())
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short_name())
+    }
+}
+
+impl serde::Serialize for EventKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.full_name())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for EventKind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(deserializer).map(|name| Self::parse(&name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_thirty_eight_known_types_and_each_survives_its_own_name() {
+        assert_eq!(EventKind::KNOWN.len(), 38);
+        for kind in EventKind::KNOWN {
+            assert_eq!(&EventKind::parse(&kind.full_name()), kind);
+            assert_eq!(&EventKind::parse(kind.short_name()), kind);
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_keeps_its_full_name() {
+        let kind = EventKind::parse("Microsoft.Communication.HoldAudioStarted");
+        assert_eq!(kind.full_name(), "Microsoft.Communication.HoldAudioStarted");
+        assert_eq!(kind.label(), "other");
+    }
+}
