@@ -9,8 +9,7 @@ use super::wants::Wants;
 use crate::pure::time::Tick;
 
 /// The record of an ended call. Answers late waiters, takes late events without coming back to life.
-#[derive(Clone)]
-pub struct Tombstone {
+pub(super) struct Tombstone {
     pub(super) ended: Tick,
     pub(super) ending: Ending,
     /// The event that ended it, when one did.
@@ -20,18 +19,6 @@ pub struct Tombstone {
     pub(super) roster: Roster,
     pub(super) seen: Seen,
     pub(super) opened: Tick,
-}
-
-impl std::fmt::Debug for Tombstone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tombstone({:?})", self.ending)
-    }
-}
-
-impl PartialEq for Tombstone {
-    fn eq(&self, other: &Self) -> bool {
-        (self.ended, &self.ending) == (other.ended, &other.ending)
-    }
 }
 
 impl Tombstone {
@@ -59,11 +46,6 @@ impl Tombstone {
         self.ended + limits.tombstone
     }
 
-    /// How and why the call ended.
-    pub fn ending(&self) -> &Ending {
-        &self.ending
-    }
-
     /// The other names of the call.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -72,10 +54,5 @@ impl Tombstone {
     /// Everything that was heard of it.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
-    }
-
-    /// When it ended.
-    pub fn ended(&self) -> Tick {
-        self.ended
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ending::Tombstone;
 use super::wants::{Condition, Wants};
 use crate::pure::time::Position;
 use crate::wire::events::{CallEvent, EventKind};
@@ -94,8 +93,8 @@ pub enum Effect {
     Count(EventKind, Fate),
     /// Count events that left the backlog untaken.
     Dropped(DropReason, usize),
-    /// The call is over; this remains of it for a while.
-    Over(Box<Tombstone>),
+    /// The call is over. What remains of it answers late waiters for a while.
+    Over(Ending),
     /// Nothing was ever known of this call and nobody waits for it any more: forget it.
     Forget,
 }

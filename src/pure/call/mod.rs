@@ -23,7 +23,7 @@ mod testing;
 mod tests;
 
 use backlog::Backlog;
-pub use ending::Tombstone;
+use ending::Tombstone;
 pub use event::{
     Cause, CloseReason, DropReason, Effect, Ending, Fate, Heard, Identity, Input, NearMiss,
     SubscriptionId, WaitEnd, WaiterId,
@@ -67,7 +67,6 @@ impl Phase {
 }
 
 /// A call that lives, or has just ended.
-#[derive(Clone)]
 pub struct Call {
     phase: Phase,
     opened: Tick,
@@ -130,6 +129,16 @@ impl Call {
     /// How far it has come.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// When nothing of an ended call is kept any longer; `None` while it lives.
+    pub fn grace_ends(&self, limits: &Limits) -> Option<Tick> {
+        self.over.as_ref().map(|tombstone| tombstone.deadline(limits))
+    }
+
+    /// The other names of the call.
+    pub fn identity(&self) -> &Identity {
+        self.over.as_ref().map_or(&self.identity, |tombstone| tombstone.identity())
     }
 
     /// Whether it has ended.
@@ -415,7 +424,7 @@ impl Call {
         }
         let tombstone = Box::new(Tombstone {
             ended: now,
-            ending,
+            ending: ending.clone(),
             terminal,
             identity: self.identity.clone(),
             timeline: std::mem::take(&mut self.timeline),
@@ -423,8 +432,8 @@ impl Call {
             seen: std::mem::take(&mut self.seen),
             opened: self.opened,
         });
-        self.over = Some(tombstone.clone());
-        effects.push(Effect::Over(tombstone));
+        self.over = Some(tombstone);
+        effects.push(Effect::Over(ending));
     }
 }
 

@@ -104,7 +104,7 @@ impl Wants {
     }
 
     /// Type and context, without the filter.
-    pub(super) fn suits(&self, kind: &EventKind, context: Option<&OperationContext>) -> bool {
+    pub fn suits(&self, kind: &EventKind, context: Option<&OperationContext>) -> bool {
         self.kinds.has(kind) && self.context_suits(context)
     }
 
