@@ -1,1 +1,0 @@
-//! Placeholder for a module that lands with its first user.
