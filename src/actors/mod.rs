@@ -11,4 +11,6 @@ pub mod registry;
 pub mod routing;
 mod telling;
 
-pub use calls::{Calls, CallsConfig, Gone, Listed, Refusal, Subscription, WaitOutcome, Waiting};
+pub use calls::{
+    Calls, CallsConfig, Gone, Listed, Refusal, Subscription, WaitOutcome, Waiting, heard_again,
+};
