@@ -1,1 +1,4 @@
 //! Placeholder.
+
+pub mod routing;
+mod routing_telling;

@@ -78,8 +78,11 @@ fn all(filters: &[Value]) -> Result<Vec<Advanced>, FilterError> {
     if filters.len() > MAX_FILTERS {
         return Err(FilterError::TooManyFilters { found: filters.len() });
     }
-    let read: Vec<Advanced> =
-        filters.iter().enumerate().map(|(index, json)| one(index, json)).collect::<Result<_, _>>()?;
+    let read: Vec<Advanced> = filters
+        .iter()
+        .enumerate()
+        .map(|(index, json)| one(index, json))
+        .collect::<Result<_, _>>()?;
     let found = read.iter().map(|filter| filter.operand.count()).sum();
     if found > MAX_VALUES {
         return Err(FilterError::TooManyValues { found });

@@ -19,7 +19,14 @@ fn on_it(operator: &str, operand: Value) -> Filter {
 /// One row: operator, operand, a value that fits, one that does not, one of another type, and what
 /// happens to: hit, miss, missing key, wrong type, null, array with a hit, array without.
 #[track_caller]
-fn row(operator: &str, operand: Value, hit: Value, miss: Value, stranger: Value, wanted: [bool; 7]) {
+fn row(
+    operator: &str,
+    operand: Value,
+    hit: Value,
+    miss: Value,
+    stranger: Value,
+    wanted: [bool; 7],
+) {
     let filter = on_it(operator, operand);
     let events = [
         json!({"data": {"it": hit}}),

@@ -83,7 +83,11 @@ fn i7_what_is_wrong_with_an_assignment_is_told_with_its_place() {
     refused(|json| caller(json, json!({"exact": ["secret"]})), "wrong_member", ".exact[0]");
     refused(|json| caller(json, json!({"prefix": ["+1", "8:acs:"]})), "wrong_member", ".prefix[1]");
     refused(|json| caller(json, json!({"prefix": vec!["+1"; 101]})), "too_many_callers", at);
-    refused(|json| json["steps"][1]["when"]["secret"] = json!(1), "unknown_member", "steps[1].when");
+    refused(
+        |json| json["steps"][1]["when"]["secret"] = json!(1),
+        "unknown_member",
+        "steps[1].when",
+    );
 }
 
 #[test]

@@ -100,8 +100,7 @@ pub fn decide(
     if remembered.memory.repeats(moment.tick, incoming.event, context) {
         return leave(Verdict::Repeated, None, None);
     }
-    let ring =
-        Ring::of(incoming.event_time, incoming.received, moment, remembered.ring_time);
+    let ring = Ring::of(incoming.event_time, incoming.received, moment, remembered.ring_time);
     let (deadline, left) = match ring {
         Ring::Fresh { deadline, left } => (deadline, left),
         Ring::Stale { .. } => {

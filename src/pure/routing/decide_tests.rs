@@ -28,7 +28,13 @@ fn ringing(caller: &str, callee: &str, context: &str) -> IncomingCall {
 const AT: Moment = Moment { tick: Tick(5_000), wall: Timestamp::UNIX_EPOCH };
 
 /// Decides about a call that began at the given second.
-fn ask(table: &Table, memory: &mut Remembered, call: &IncomingCall, id: u128, began: i64) -> Decision {
+fn ask(
+    table: &Table,
+    memory: &mut Remembered,
+    call: &IncomingCall,
+    id: u128,
+    began: i64,
+) -> Decision {
     let began = Timestamp::from_second(began).unwrap().to_string();
     let incoming =
         Incoming { call, event: EventKey(id), event_time: Some(&began), received: AT.tick };
@@ -39,13 +45,16 @@ fn shop() -> Table {
     table(&[
         ("8:acs:r_u", json!([{"action": {"type": "ignore"}}])),
         ("+1425*", json!([{"action": {"type": "reject", "reason": "busy"}}])),
-        ("+14255550100", json!([
-            {"when": {"caller": {"prefix": ["+44"]}}, "action": {"type": "reject"}},
-            {"action": {"type": "redirect", "target": "8:acs:r_u"}},
-            {"when": {"caller": {"anonymous": true}}, "action": {"type": "answer"}},
-            {"action": {"type": "ignore"}},
-            {"action": {"type": "answer"}}
-        ])),
+        (
+            "+14255550100",
+            json!([
+                {"when": {"caller": {"prefix": ["+44"]}}, "action": {"type": "reject"}},
+                {"action": {"type": "redirect", "target": "8:acs:r_u"}},
+                {"when": {"caller": {"anonymous": true}}, "action": {"type": "answer"}},
+                {"action": {"type": "ignore"}},
+                {"action": {"type": "answer"}}
+            ]),
+        ),
     ])
 }
 
@@ -92,7 +101,8 @@ fn i5_a_call_is_decided_once() {
 
 #[test]
 fn i7_a_callee_without_assignment_and_a_plan_without_fitting_step_are_told_apart() {
-    let only_hidden = json!([{"when": {"caller": {"anonymous": true}}, "action": {"type": "answer"}}]);
+    let only_hidden =
+        json!([{"when": {"caller": {"anonymous": true}}, "action": {"type": "answer"}}]);
     let table = table(&[("+1", only_hidden)]);
     for (callee, wanted) in [("4:+2", Verdict::NoAssignment), ("4:+1", Verdict::NoStepFits)] {
         let decision = ask(&table, &mut remembered(), &ringing("4:+9", callee, "a"), 1, 0);
@@ -155,9 +165,8 @@ fn i10_the_explanation_is_what_is_decided_live_and_remembers_nothing() {
         callers.iter().flat_map(|caller| callees.map(|callee| (*caller, callee))).enumerate()
     {
         let parse = |text| Party::parse(text).unwrap();
-        let ask_twice = [(), ()].map(|()| {
-            explain(&table, &memory.guard, parse(caller), parse(callee), AT)
-        });
+        let ask_twice =
+            [(), ()].map(|()| explain(&table, &memory.guard, parse(caller), parse(callee), AT));
         assert_eq!(ask_twice[0], ask_twice[1]);
         let call = ringing(caller, callee, &id.to_string());
         let mut live = ask(&table, &mut memory, &call, id as u128, 0).explanation;

@@ -202,13 +202,10 @@ impl Guard {
     fn journey_of(&self, now: Tick, leg: &Leg) -> Option<u64> {
         let by_call = leg.calls.iter().filter_map(|call| self.by_call.get(call));
         let ends = self.by_end.get(&(leg.caller.clone(), leg.callee.clone()));
-        by_call
-            .chain(ends.into_iter().flat_map(|ids| ids.iter().rev()))
-            .copied()
-            .find(|id| {
-                let journey = self.journeys.get(id);
-                journey.is_some_and(|journey| self.is_recent(now, journey.latest))
-            })
+        by_call.chain(ends.into_iter().flat_map(|ids| ids.iter().rev())).copied().find(|id| {
+            let journey = self.journeys.get(id);
+            journey.is_some_and(|journey| self.is_recent(now, journey.latest))
+        })
     }
 
     fn begin(&mut self, leg: &Leg) -> u64 {

@@ -1,11 +1,7 @@
 use super::*;
 
-const LIMITS: GuardLimits = GuardLimits {
-    window: Duration::from_secs(60),
-    max_hops: 3,
-    max_repeats: 2,
-    journeys: 10,
-};
+const LIMITS: GuardLimits =
+    GuardLimits { window: Duration::from_secs(60), max_hops: 3, max_repeats: 2, journeys: 10 };
 
 fn party(text: &str) -> Party {
     Party::parse(text).expect("a party")

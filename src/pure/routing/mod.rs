@@ -23,7 +23,8 @@ pub use assignment::{
 };
 pub use decide::{Decision, Incoming, Moment, Outcome, Planned, Remembered, decide, explain};
 pub use explanation::{
-    Because, Candidate, CandidateFate, ConditionName, Explanation, RingView, StepFate, StepView, Verdict,
+    Because, Candidate, CandidateFate, ConditionName, Explanation, RingView, StepFate, StepView,
+    Verdict,
 };
 pub use guard::{Guard, GuardLimits, Held, Leg};
 pub use joining::{CallIds, ids_of_recording};

@@ -53,12 +53,12 @@ impl<'a> Members<'a> {
 
 pub(super) fn draft(json: &Value) -> Read<Draft> {
     let members = Members::of(json, "", &["key", "steps", "version", "note"])?;
-    let key = members.text("key")?.map(|(at, text)| {
-        Key::parse(text).map_err(|problem| AssignmentError::Key { at, problem })
-    });
-    let version = members.get("version").map(|(at, value)| {
-        value.as_u64().ok_or_else(|| wrong(&at, "the number of a version"))
-    });
+    let key = members
+        .text("key")?
+        .map(|(at, text)| Key::parse(text).map_err(|problem| AssignmentError::Key { at, problem }));
+    let version = members
+        .get("version")
+        .map(|(at, value)| value.as_u64().ok_or_else(|| wrong(&at, "the number of a version")));
     let note = members.text("note")?.map(|(at, note)| match note.chars().count() {
         0..=MAX_NOTE => Ok(RedactedText::new(note)),
         _ => Err(wrong(&at, "a text of at most 500 characters")),
@@ -100,13 +100,12 @@ fn conditions(json: &Value, at: &str) -> Read<Option<Conditions>> {
 
 fn callers(json: &Value, at: &str) -> Read<Callers> {
     let members = Members::of(json, at, &["exact", "prefix", "anonymous"])?;
-    let anonymous = members.get("anonymous").map(|(at, value)| {
-        value.as_bool().ok_or_else(|| wrong(&at, "true or false"))
-    });
+    let anonymous = members
+        .get("anonymous")
+        .map(|(at, value)| value.as_bool().ok_or_else(|| wrong(&at, "true or false")));
     let exact = each(&members, "exact", |text| Party::parse(text).ok())?;
-    let prefix = each(&members, "prefix", |text| {
-        Digits::parse(text.strip_suffix('*').unwrap_or(text))
-    })?;
+    let prefix =
+        each(&members, "prefix", |text| Digits::parse(text.strip_suffix('*').unwrap_or(text)))?;
     let found = exact.len() + prefix.len();
     if found > MAX_CALLERS {
         return Err(AssignmentError::TooManyCallers { at: at.to_owned(), found });

@@ -31,7 +31,12 @@ impl Ring {
     /// Compares the event's own time with the calendar. A missing or unreadable time counts from when
     /// we received the event; a time in the future counts as now, so that another machine's fast clock
     /// cannot make a telephone ring for longer.
-    pub fn of(event_time: Option<&str>, received: Tick, moment: Moment, ring_time: Duration) -> Self {
+    pub fn of(
+        event_time: Option<&str>,
+        received: Tick,
+        moment: Moment,
+        ring_time: Duration,
+    ) -> Self {
         let stated = event_time.and_then(|text| text.trim().parse::<Timestamp>().ok());
         let age = match stated {
             Some(began) => {
