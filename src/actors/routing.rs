@@ -29,7 +29,7 @@ use crate::wire::identifiers::RedactedText;
 
 pub use messages::{
     CallAnswered, Change, Changed, DropNumber, Explain, GetNumber, GetTable, IncomingRang,
-    ListNumbers, Look, NoticeCame, NumberPage, PutNumber, RoutingView, TooManyRing,
+    ListNumbers, Look, MAX_PAGE, NoticeCame, NumberPage, PutNumber, RoutingView, TooManyRing,
 };
 pub use record::{Attempt, AttemptResult, DecisionRecord, Fate, Notice};
 
@@ -277,7 +277,7 @@ impl Handler<ListNumbers> for RoutingActor {
 
     fn handle(&mut self, list: ListNumbers, _: &mut Self::Context) -> Self::Result {
         MessageResult(NumberPage {
-            value: self.table.page(list.after.as_ref(), list.limit),
+            value: self.table.page(list.after.as_ref(), list.limit.min(MAX_PAGE)),
             version: self.table.version(),
             total: self.table.len(),
         })

@@ -436,7 +436,7 @@ async fn i7_writers_who_saw_an_older_version_are_refused() {
     assert_eq!(desk.routing.send(drop(None)).await.unwrap(), Err(WriteError::NotFound));
     let changes = desk.look().await.changes;
     let told: Vec<_> =
-        changes.iter().map(|change| (change.version, change.what, &*change.who)).collect();
+        changes.iter().map(|change| (change.version, change.what, change.who.as_str())).collect();
     assert_eq!(
         told,
         [
@@ -553,5 +553,6 @@ async fn decisions_are_kept_for_people_within_bounds() {
     assert_eq!(view.decisions.iter().map(|record| record.id).collect::<Vec<_>>(), [5, 4, 3]);
     let shown = serde_json::to_value(&view).unwrap();
     assert_eq!(shown["decisions"][0]["fate"], "unassigned");
+    assert_eq!(shown["decisions"][0]["leftMs"], 28_000);
     assert!(!format!("{view:?}").contains("206555"), "numbers stay out of debug output");
 }

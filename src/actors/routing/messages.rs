@@ -12,7 +12,7 @@ use crate::pure::routing::{Draft, Explanation, Key, Numbered, Party, Table, Writ
 use crate::wire::events::EventKey;
 use crate::wire::events::grid::{GridEvent, GridNews, IncomingCall};
 use crate::wire::identifiers::{
-    CallConnectionId, CorrelationId, OperationContext, RawId, ServerCallId,
+    CallConnectionId, CorrelationId, OperationContext, RawId, RedactedText, ServerCallId,
 };
 
 /// News: a telephone rings. Answered with the number of the decision, as soon as there is one; what is
@@ -67,9 +67,9 @@ pub struct PutNumber {
     /// The version that the writer saw, 0 for none at all; `None` writes over whatever there is.
     pub if_match: Option<u64>,
     /// Who writes.
-    pub who: String,
+    pub who: RedactedText,
     /// Why.
-    pub why: Option<String>,
+    pub why: Option<RedactedText>,
 }
 
 /// A request: take this assignment away. Answered with the table's new version.
@@ -81,9 +81,9 @@ pub struct DropNumber {
     /// The version that the writer saw; `None` takes away whatever there is.
     pub if_match: Option<u64>,
     /// Who writes.
-    pub who: String,
+    pub who: RedactedText,
     /// Why.
-    pub why: Option<String>,
+    pub why: Option<RedactedText>,
 }
 
 /// A question: what is assigned under exactly this key?
@@ -91,13 +91,16 @@ pub struct DropNumber {
 #[rtype(result = "Option<Numbered>")]
 pub struct GetNumber(pub Key);
 
+/// A page of assignments is never longer: the actor has calls to decide meanwhile.
+pub const MAX_PAGE: usize = 1_000;
+
 /// A question: the assignments behind `after`, in order of key.
 #[derive(Debug, Message)]
 #[rtype(result = "NumberPage")]
 pub struct ListNumbers {
     /// The last key of the page before.
     pub after: Option<Key>,
-    /// At most so many.
+    /// At most so many, and never more than [`MAX_PAGE`].
     pub limit: usize,
 }
 
@@ -168,10 +171,10 @@ pub struct Change {
     /// What was done.
     pub what: Changed,
     /// Who did it.
-    pub who: String,
+    pub who: RedactedText,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub why: Option<RedactedText>,
 }
 
 /// What was done to an assignment.

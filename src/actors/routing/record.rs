@@ -13,7 +13,7 @@ const MAX_NOTICES: usize = 16;
 
 /// What became of a ringing call in the end. A closed set, for metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "camelCase")]
 pub enum Fate {
     /// Somebody else rings.
     Redirected,

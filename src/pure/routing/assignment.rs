@@ -22,7 +22,7 @@ pub struct Draft {
     /// Which key it is for; left out where the address already says so.
     pub key: Option<Key>,
     /// Tried in order.
-    pub steps: Box<[Step]>,
+    pub steps: Arc<[Step]>,
     /// The version as it was read. The table gives a new one at each write.
     pub version: Option<u64>,
     /// For people.
@@ -33,7 +33,7 @@ pub struct Draft {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// Tried in order; never empty.
-    pub steps: Box<[Step]>,
+    pub steps: Arc<[Step]>,
     /// The table's version at which it was written; 1 or more.
     pub version: u64,
     /// For people.
@@ -50,7 +50,7 @@ pub struct Numbered {
 }
 
 /// One step of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Step {
     /// When it applies; always, when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,7 +60,7 @@ pub struct Step {
 }
 
 /// All conditions of a step must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Conditions {
     /// Who calls.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ pub struct Conditions {
 }
 
 /// Callers for whom a step is meant: any one of these.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Callers {
     /// These numbers and raw ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -102,7 +102,7 @@ impl Callers {
 }
 
 /// What a step does (rule I8).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Action {
     /// Somebody else is rung instead.
@@ -134,7 +134,7 @@ impl Action {
 }
 
 /// How a call is answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AnswerOptions {
     /// Speech services for prompts and recognition.
@@ -149,7 +149,7 @@ pub struct AnswerOptions {
 }
 
 /// What the caller is told by a rejection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RejectReason {
     /// Nothing in particular.
@@ -253,6 +253,13 @@ impl Draft {
     /// [`AssignmentError`] tells the place of the first fault and what belongs there.
     pub fn parse(json: &Value) -> Result<Self, AssignmentError> {
         reading::draft(json)
+    }
+
+    /// The assignment that was once written so, for loading a table. `None` when it lacks its key or
+    /// its version.
+    pub fn into_stored(self) -> Option<(Key, Assignment)> {
+        let Self { key, steps, version, note } = self;
+        Some((key?, Assignment { steps, version: version?, note }))
     }
 }
 

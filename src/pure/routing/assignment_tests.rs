@@ -29,14 +29,8 @@ fn full() -> Value {
 #[test]
 fn i8_an_assignment_is_written_as_it_was_read() {
     let draft = Draft::parse(&full()).expect("an assignment");
-    let numbered = Numbered {
-        key: draft.key.clone().expect("a key"),
-        assignment: Arc::new(Assignment {
-            steps: draft.steps.clone(),
-            version: draft.version.expect("a version"),
-            note: draft.note.clone(),
-        }),
-    };
+    let (key, assignment) = draft.clone().into_stored().expect("key and version");
+    let numbered = Numbered { key, assignment: Arc::new(assignment) };
     let written = serde_json::to_value(&numbered).expect("JSON");
     let mut wanted = full();
     wanted["steps"][0]["when"]["caller"]["prefix"][1] = json!("+44");

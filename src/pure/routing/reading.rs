@@ -1,5 +1,7 @@
 //! Strict reading of assignments: every fault is told with its place, and never with its content.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::assignment::{
@@ -73,7 +75,7 @@ pub(super) fn draft(json: &Value) -> Read<Draft> {
     })
 }
 
-fn all_steps(steps: &[Value]) -> Read<Box<[Step]>> {
+fn all_steps(steps: &[Value]) -> Read<Arc<[Step]>> {
     match steps.len() {
         0 => Err(AssignmentError::NoSteps),
         1..=MAX_STEPS => {

@@ -5,10 +5,11 @@
 //! kilobytes. A lookup is two binary searches per key that could fit; which lengths of prefixes exist
 //! is counted, so that a number asks for those only.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::cycles::find_cycle;
-use super::{Assignment, Digits, Draft, Key, Numbered, Party};
+use super::{Assignment, Digits, Draft, Key, Numbered, Party, Step};
 
 /// A chunk that grows beyond so many entries is cut in two.
 const CHUNK: usize = 256;
@@ -82,6 +83,7 @@ impl WriteError {
 
 impl Table {
     /// A table of these assignments, at the version of the newest or at `version` if that is higher.
+    /// Equal plans are kept once: whole blocks of numbers often share theirs.
     ///
     /// # Errors
     /// [`WriteError::Twice`] and [`WriteError::Cycle`].
@@ -89,8 +91,15 @@ impl Table {
         version: u64,
         entries: impl IntoIterator<Item = (Key, Assignment)>,
     ) -> Result<Self, WriteError> {
-        let mut entries: Vec<Entry> =
-            entries.into_iter().map(|(key, assignment)| (key, Arc::new(assignment))).collect();
+        let mut plans: HashSet<Arc<[Step]>> = HashSet::new();
+        let mut share = |(key, mut assignment): (Key, Assignment)| {
+            match plans.get(&assignment.steps) {
+                Some(plan) => assignment.steps = Arc::clone(plan),
+                None => drop(plans.insert(Arc::clone(&assignment.steps))),
+            }
+            (key, Arc::new(assignment))
+        };
+        let mut entries: Vec<Entry> = entries.into_iter().map(&mut share).collect();
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(WriteError::Twice { key: pair[0].0.clone() });

@@ -130,6 +130,10 @@ fn i9_circles_are_refused_when_a_table_is_loaded() {
     let good = [entry("+1", redirect(&["+2"])), entry("+2", ignore())];
     let table = Table::load(0, good.clone()).expect("a table");
     assert_eq!((table.version(), table.len()), (4, 2));
+    let alike = ["+3", "+4"].map(|text| entry(text, ignore()));
+    let table = Table::load(0, alike).expect("a table");
+    let plans: Vec<_> = table.iter().map(|(_, found)| Arc::as_ptr(&found.steps)).collect();
+    assert_eq!(plans[0], plans[1], "equal plans are kept once");
     let twice = Table::load(9, [good[0].clone(), good[0].clone()]).unwrap_err();
     assert_eq!(twice, WriteError::Twice { key: key("+1") });
     let bad = [good[0].clone(), entry("+2", redirect(&["+1"]))];
