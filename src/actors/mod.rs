@@ -9,6 +9,7 @@ mod calls;
 pub mod messages;
 pub mod registry;
 pub mod routing;
+mod routing_telling;
 mod telling;
 
 pub use calls::{
