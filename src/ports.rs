@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::wire::calling::{Operation, Place};
+use crate::wire::calling::{Operation, Place, RequestModel};
 use crate::wire::events::{CallEvent, EventKind};
 use crate::wire::identifiers::CallConnectionId;
 
@@ -131,6 +131,8 @@ pub struct Request {
     pub operation: Operation,
     /// On what.
     pub place: Place,
+    /// What stands in the query beside `api-version`, percent-encoded; empty for nothing.
+    pub query: String,
     /// JSON body, empty for none.
     pub body: Vec<u8>,
     /// Fixes the Repeatability headers: a request sent again with the same value counts once.
@@ -138,6 +140,19 @@ pub struct Request {
     pub repeatability: Option<Repeatability>,
     /// No attempt begins after this moment; `None` for the client's own limit.
     pub deadline: Option<Tick>,
+}
+
+impl Request {
+    /// An operation on a place, with no body, no query and the client's own limits.
+    pub fn new(operation: Operation, place: Place) -> Self {
+        let (query, body) = (String::new(), Vec::new());
+        Self { operation, place, query, body, repeatability: None, deadline: None }
+    }
+
+    /// The request that a model stands for.
+    pub fn of<M: RequestModel>(model: &M, place: Place) -> Self {
+        Self { body: model.body(), ..Self::new(M::OPERATION, place) }
+    }
 }
 
 /// The pair of Repeatability headers, the same for every attempt of one logical request.
