@@ -15,7 +15,7 @@ use crate::wire::calling::{Operation, Place, RequestModel};
 use crate::wire::events::{CallEvent, EventKind};
 use crate::wire::identifiers::CallConnectionId;
 
-pub use crate::pure::time::Tick;
+pub use crate::pure::time::{Position, Tick};
 
 /// A boxed future, for ports that answer later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -59,10 +59,6 @@ pub async fn sleep(clock: &dyn Clock, time: Duration) {
     let _alarm = clock.alarm(clock.now() + time, ring);
     let _ = rung.await;
 }
-
-/// Place of a record in the journal: 1, 2, 3, … in the order of delivery, across all calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(pub u64);
 
 /// What the journal keeps of one event.
 #[derive(Clone, Debug)]

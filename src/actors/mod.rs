@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Mailboxes, alarms and live state: thin shells around `pure`.
+//!
+//! A [`call::CallActor`] for every call connection, [`registry::RegistryActor`] shards that route to
+//! them by id, and a routing actor that decides about ringing calls. Everybody else talks to them
+//! through [`Calls`]. May use floors 0 to 2 and `actix`. Never speaks HTTP or JSON.
+
+pub mod call;
+mod calls;
+pub mod messages;
+pub mod registry;
+pub mod routing;
+mod telling;
+
+pub use calls::{Calls, CallsConfig, Gone, Listed, Refusal, Subscription, WaitOutcome, Waiting};

@@ -1,4 +1,4 @@
-//! Time as an argument: a monotonic count of milliseconds.
+//! Time and order as arguments: a monotonic count of milliseconds, a place in the journal.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -27,3 +27,7 @@ impl Sub for Tick {
         self.since(earlier)
     }
 }
+
+/// Place of a record in the journal: 1, 2, 3, … in the order of delivery, across all calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);

@@ -36,6 +36,18 @@ macro_rules! kinds {
                 }
             }
 
+            /// Place in [`Self::KNOWN`], for bit sets and tables; `None` for a type that is not known.
+            pub fn index(&self) -> Option<usize> {
+                #[derive(Clone, Copy)]
+                enum Place {
+                    $($name,)*
+                }
+                match self {
+                    $(Self::$name => Some(Place::$name as usize),)*
+                    Self::Unknown(_) => None,
+                }
+            }
+
             fn known(short: &str) -> Option<Self> {
                 Some(match short {
                     $(stringify!($name) => Self::$name,)*
@@ -135,7 +147,8 @@ mod tests {
     #[test]
     fn there_are_thirty_eight_known_types_and_each_survives_its_own_name() {
         assert_eq!(EventKind::KNOWN.len(), 38);
-        for kind in EventKind::KNOWN {
+        for (place, kind) in EventKind::KNOWN.iter().enumerate() {
+            assert_eq!(kind.index(), Some(place));
             assert_eq!(&EventKind::parse(&kind.full_name()), kind);
             assert_eq!(&EventKind::parse(kind.short_name()), kind);
         }

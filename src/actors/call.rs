@@ -1,0 +1,269 @@
+//! One call connection as an actor: think, act, set the alarm. Nothing awaits in between.
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
+
+use super::calls::Gone;
+use super::messages::{Ask, CallLeft, CallOver, CatchUp, Listener, Route, WaitReply, Woke};
+use super::registry::{RegistryActor, Surroundings};
+use super::telling;
+use crate::ports::{Alarm, Tick};
+use crate::pure::call::{Call, Effect, Heard, Input, SubscriptionId, WaiterId, Wants};
+use crate::pure::time::Position;
+use crate::wire::identifiers::CallConnectionId;
+
+/// Owns one call's pending waiters, backlog, subscriptions, roster and timeline.
+pub struct CallActor {
+    id: CallConnectionId,
+    incarnation: u64,
+    /// `None` once the call is over and the registry keeps what remains.
+    call: Option<Box<Call>>,
+    replies: Vec<(WaiterId, WaitReply)>,
+    listeners: Vec<(SubscriptionId, Listener)>,
+    alarm: Option<(Tick, Alarm)>,
+    registry: Addr<RegistryActor>,
+    around: Arc<Surroundings>,
+}
+
+impl CallActor {
+    /// An actor for a call of which nothing is known yet.
+    pub fn new(
+        id: CallConnectionId,
+        incarnation: u64,
+        registry: Addr<RegistryActor>,
+        around: Arc<Surroundings>,
+    ) -> Self {
+        let call = Some(Box::new(Call::open(around.clock.now())));
+        let (replies, listeners) = (Vec::new(), Vec::new());
+        Self { id, incarnation, call, replies, listeners, alarm: None, registry, around }
+    }
+
+    fn drive(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let Some(call) = &mut self.call else { return };
+        let effects = call.step(self.around.clock.now(), input, &self.around.limits);
+        let (mut ended, mut told) = (false, Told::default());
+        for effect in effects {
+            match effect {
+                Effect::Tell(waiter, heard) => self.tell(waiter, heard, &mut told),
+                Effect::Over(ending) => {
+                    telling::call_ended(ending.cause);
+                    ended = true;
+                }
+                Effect::Forget => ended = true,
+                other => self.perform(other),
+            }
+        }
+        if let Some(heard) = told.nobody() {
+            self.drive(Input::Return(heard), ctx);
+        }
+        if ended { self.leave() } else { self.set_alarm(ctx) }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::End(waiter, end) => {
+                telling::wait_ended(&end);
+                if let Some(reply) = take(&mut self.replies, waiter) {
+                    let _gone = reply.send(Err(end));
+                }
+            }
+            Effect::Inform(subscription, heard) => self.inform(subscription, heard),
+            Effect::Close(subscription, reason) => {
+                if let Some(listener) = take(&mut self.listeners, subscription) {
+                    let _first = listener.closed.set(Gone::Closed(reason));
+                    telling::subscription_closed();
+                }
+            }
+            Effect::Count(kind, fate) => self.around.telling.event(&kind, fate),
+            Effect::Dropped(reason, count) => telling::backlog_dropped(reason, count),
+            Effect::Tell(..) | Effect::Over(_) | Effect::Forget => {}
+        }
+    }
+
+    fn tell(&mut self, waiter: WaiterId, heard: Heard, told: &mut Told) {
+        match take(&mut self.replies, waiter).map(|reply| reply.send(Ok(heard))) {
+            Some(Ok(())) => {
+                telling::wait_told();
+                told.somebody = true;
+            }
+            Some(Err(Ok(heard))) => told.came_back = Some(heard),
+            Some(Err(Err(_))) | None => {}
+        }
+    }
+
+    /// A slow subscriber is dropped at once: the others, and the call, do not wait for it (rule C7).
+    fn inform(&mut self, subscription: SubscriptionId, heard: Heard) {
+        use tokio::sync::mpsc::error::TrySendError;
+        let Some(place) = self.listeners.iter().position(|(id, _)| *id == subscription) else {
+            return;
+        };
+        match self.listeners[place].1.events.try_send(heard) {
+            Ok(()) => return,
+            Err(TrySendError::Full(_)) => {
+                let _first = self.listeners[place].1.closed.set(Gone::Slow);
+                telling::subscription_dropped("slow");
+            }
+            Err(TrySendError::Closed(_)) => telling::subscription_dropped("closed"),
+        }
+        self.listeners.swap_remove(place);
+        telling::subscription_closed();
+        if let Some(call) = &mut self.call {
+            // Nothing but this subscription changes: its effects are none, or that the call leaves,
+            // which the next input or alarm finds out.
+            let now = self.around.clock.now();
+            for effect in call.step(now, Input::Unsubscribe(subscription), &self.around.limits) {
+                self.perform(effect);
+            }
+        }
+    }
+
+    fn set_alarm(&mut self, ctx: &mut Context<Self>) {
+        let deadline = self.call.as_ref().and_then(|call| call.deadline(&self.around.limits));
+        match (deadline, &self.alarm) {
+            (None, _) => self.alarm = None,
+            // An alarm that rings early costs one look; setting it anew for every event costs more.
+            (Some(at), Some((set, _))) if *set <= at => {}
+            (Some(at), _) => {
+                let me = ctx.address();
+                let ring = Box::new(move || me.do_send(Woke)); // one's own alarm, one at a time
+                self.alarm = Some((at, self.around.clock.alarm(at, ring)));
+            }
+        }
+    }
+
+    /// Hands what remains to the registry. Asks that are still in the mailbox are sent back there.
+    fn leave(&mut self) {
+        self.alarm = None;
+        let Some(call) = self.call.take() else { return };
+        let (id, incarnation) = (self.id.clone(), self.incarnation);
+        // At most once in a call's life, so this cannot pile up beyond the limit of calls.
+        if call.is_over() {
+            self.registry.do_send(CallOver { id, incarnation, remains: call });
+        } else {
+            self.registry.do_send(CallLeft { id, incarnation, died: false });
+        }
+    }
+
+    fn subscribe(
+        &mut self,
+        id: SubscriptionId,
+        wants: Wants,
+        after: Option<Position>,
+        listener: Listener,
+        ctx: &mut Context<Self>,
+    ) -> CatchUp {
+        let catch_up = self.call.as_ref().map(|call| catch_up(call, &wants, after));
+        self.listeners.push((id, listener));
+        telling::subscription_opened();
+        self.drive(Input::Subscribe { id, wants }, ctx);
+        catch_up.unwrap_or_default()
+    }
+}
+
+/// What was heard after a cursor, of what a subscriber wants. Filters are left to the reader, who
+/// has the payloads.
+pub(super) fn catch_up(call: &Call, wants: &Wants, after: Option<Position>) -> CatchUp {
+    let Some(after) = after else { return CatchUp::default() };
+    let timeline = call.timeline();
+    let oldest = timeline.entries().next().map(|entry| entry.position);
+    let missed = if oldest.is_none_or(|oldest| after < oldest) { timeline.dropped() } else { 0 };
+    let wanted =
+        timeline.after(after).filter(|entry| wants.suits(&entry.kind, entry.context.as_ref()));
+    CatchUp { positions: wanted.map(|entry| entry.position).collect(), missed }
+}
+
+/// Whether an event that was meant for waiters reached one.
+#[derive(Default)]
+struct Told {
+    somebody: bool,
+    came_back: Option<Heard>,
+}
+
+impl Told {
+    fn nobody(self) -> Option<Heard> {
+        self.came_back.filter(|_| !self.somebody)
+    }
+}
+
+fn take<I: PartialEq, T>(list: &mut Vec<(I, T)>, id: I) -> Option<T> {
+    let place = list.iter().position(|(other, _)| *other == id)?;
+    let taken = list.swap_remove(place).1;
+    if list.is_empty() {
+        list.shrink_to_fit();
+    }
+    Some(taken)
+}
+
+impl Actor for CallActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.around.call_mailbox);
+        self.set_alarm(ctx);
+    }
+}
+
+impl Drop for CallActor {
+    /// A call that goes without having left was torn down by a panic of ours. The registry must know,
+    /// or the dead actor would stay in its list; whoever waited learns it from the closed reply.
+    fn drop(&mut self) {
+        if self.call.is_some() && std::thread::panicking() {
+            let (id, incarnation) = (self.id.clone(), self.incarnation);
+            self.registry.do_send(CallLeft { id, incarnation, died: true });
+        }
+    }
+}
+
+impl Handler<Ask> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
+        if self.call.is_none() {
+            // The call is over and the registry keeps its remains: it knows the answer.
+            let call = self.id.clone();
+            self.registry.do_send(Route { call, ask, admitted: None });
+            return;
+        }
+        match ask {
+            Ask::Deliver(heard) => self.drive(Input::Event(heard), ctx),
+            Ask::WaitFor { id, wants, within, reply } => {
+                if self.replies.capacity() == 0 {
+                    self.replies.reserve_exact(1);
+                }
+                self.replies.push((id, reply));
+                self.drive(Input::Wait { id, wants, within }, ctx);
+            }
+            Ask::Retime { id, within } => self.drive(Input::Retime { id, within }, ctx),
+            Ask::CancelWait(id) => self.drive(Input::Cancel(id), ctx),
+            Ask::SubscribeTo { id, wants, after, listener, reply } => {
+                let catch_up = self.subscribe(id, wants, after, listener, ctx);
+                let _gone = reply.send(catch_up);
+            }
+            Ask::Detach(id) => {
+                if take(&mut self.listeners, id).is_some() {
+                    telling::subscription_closed();
+                }
+                self.drive(Input::Unsubscribe(id), ctx);
+            }
+            Ask::Claim(identity) => self.drive(Input::Claim(identity), ctx),
+            Ask::Look(reply) => {
+                let now = self.around.clock.now();
+                let view = self.call.as_ref().map(|call| call.view(now, &self.around.limits));
+                if let Some(view) = view {
+                    let _gone = reply.send(view);
+                }
+            }
+            Ask::ShutDown => self.drive(Input::Shutdown, ctx),
+        }
+    }
+}
+
+impl Handler<Woke> for CallActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Woke, ctx: &mut Self::Context) {
+        self.alarm = None;
+        self.drive(Input::Woke, ctx);
+    }
+}

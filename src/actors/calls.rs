@@ -1,0 +1,454 @@
+//! The way to the calls for everybody above: deliver, wait, subscribe, look.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::dev::SendError;
+use actix::{Actor, Addr, Arbiter};
+use tokio::sync::{mpsc, oneshot};
+
+use super::messages::{
+    Ask, FindByAnyId, ListCalls, Listener, LookAtShard, Route, ShardView, StopWaiting,
+};
+use super::registry::{RegistryActor, Surroundings};
+use super::telling::{self, EventTelling};
+use crate::ports::{Clock, Journal, JournalError, Later, Position, Record};
+use crate::pure::call::{
+    CallView, CloseReason, Condition, Ending, Heard, Identity, Limits, NearMiss, Phase,
+    SubscriptionId, WaitEnd, WaiterId, Wants,
+};
+use crate::wire::events::CallEvent;
+use crate::wire::identifiers::CallConnectionId;
+
+/// How the registry is set up.
+#[derive(Clone, Debug)]
+pub struct CallsConfig {
+    /// Shards, each on a thread of its own. 0 means one for each core.
+    pub shards: usize,
+    /// The limits of one call.
+    pub limits: Limits,
+    /// Messages that may wait for one call.
+    pub call_mailbox: usize,
+    /// Messages that may wait for one shard.
+    pub registry_mailbox: usize,
+    /// Calls that may live at once.
+    pub max_calls: usize,
+    /// Events that a subscriber may be behind before it is dropped.
+    pub subscription_buffer: usize,
+}
+
+impl Default for CallsConfig {
+    fn default() -> Self {
+        Self {
+            shards: 0,
+            limits: Limits::default(),
+            call_mailbox: 1024,
+            registry_mailbox: 65_536,
+            max_calls: 2_000_000,
+            subscription_buffer: 256,
+        }
+    }
+}
+
+/// Why something was not taken. Nothing of it has had any effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A mailbox or the room for calls is full; the sender should try again.
+    #[error("busy; try again shortly")]
+    Busy,
+    /// No such call is known.
+    #[error("no call has that id")]
+    UnknownCall,
+    /// The service stops.
+    #[error("the service is shutting down")]
+    ShuttingDown,
+    /// The event could not be made safe.
+    #[error(transparent)]
+    NotKept(#[from] JournalError),
+}
+
+/// How a wait ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WaitOutcome {
+    /// This came.
+    Told(Heard),
+    /// Nothing came in time; the near misses say what came instead.
+    TimedOut(Vec<NearMiss>),
+    /// It was cancelled.
+    Cancelled,
+    /// The call ended first.
+    CallEnded(Ending),
+    /// The service stops.
+    ShuttingDown,
+    /// The call has as many waits as it may have.
+    Refused,
+    /// The call's state was lost to a fault of ours.
+    Lost,
+}
+
+/// A call as it stands in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Number of its opening: the cursor of lists.
+    pub opened: u64,
+    /// The call.
+    pub id: CallConnectionId,
+}
+
+/// Why a subscription is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The call or the service closed it.
+    Closed(CloseReason),
+    /// It did not read fast enough, and was dropped.
+    Slow,
+    /// The call's state was lost to a fault of ours.
+    Lost,
+}
+
+/// A handle to all calls. Cheap to clone; may be used from any thread.
+#[derive(Clone)]
+pub struct Calls(Arc<Inner>);
+
+struct Inner {
+    shards: Vec<Addr<RegistryActor>>,
+    arbiters: Vec<Arbiter>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    next_id: AtomicU64,
+    subscription_buffer: usize,
+}
+
+impl Calls {
+    /// Starts the shards, each on an arbiter of its own. Needs a running actix system.
+    pub fn start(config: &CallsConfig, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> Self {
+        let around = Arc::new(Surroundings {
+            clock: Arc::clone(&clock),
+            limits: config.limits.clone(),
+            call_mailbox: config.call_mailbox,
+            registry_mailbox: config.registry_mailbox,
+            max_calls: config.max_calls,
+            live: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            telling: EventTelling::register(),
+        });
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let shards = if config.shards == 0 { cores() } else { config.shards };
+        let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new()).collect();
+        let start = |arbiter: &Arbiter| {
+            let around = Arc::clone(&around);
+            RegistryActor::start_in_arbiter(&arbiter.handle(), |_| RegistryActor::new(around))
+        };
+        Self(Arc::new(Inner {
+            shards: arbiters.iter().map(start).collect(),
+            arbiters,
+            journal,
+            clock,
+            next_id: AtomicU64::new(1),
+            subscription_buffer: config.subscription_buffer.max(1),
+        }))
+    }
+
+    /// Journals the events and hands each to its call. Returns when all of them are as safe as the
+    /// journal makes them and every call has them in its mailbox.
+    ///
+    /// # Errors
+    /// The first [`Refusal`]; the sender should send the whole batch again, repeats have no effect.
+    pub async fn deliver(&self, events: Vec<CallEvent>) -> Result<(), Refusal> {
+        let received = self.0.clock.wall();
+        let received_ms = received.as_millisecond();
+        let events = events.into_iter().map(Arc::new).collect();
+        let mut routed: smallvec::SmallVec<[_; 1]> = smallvec::SmallVec::new();
+        let kept = self.0.journal.append(received, events, &mut |position, event| {
+            let call = event.call.clone();
+            let heard = Heard { position, received_ms, event };
+            routed.push(self.route(call, Ask::Deliver(heard)));
+        });
+        kept.await?;
+        for admitted in routed {
+            admitted?.await.unwrap_or(Err(Refusal::Busy))?;
+        }
+        Ok(())
+    }
+
+    /// Puts up a wait. When this returns, the wait stands before every event that comes later.
+    /// Dropping the returned [`Waiting`] cancels it.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the call cannot take it.
+    pub async fn wait(
+        &self,
+        call: &CallConnectionId,
+        wants: Wants,
+        within: Duration,
+    ) -> Result<Waiting, Refusal> {
+        let id = WaiterId(self.next_id());
+        let filtered = wants.filter.is_some().then(|| wants.clone());
+        let (reply, outcome) = oneshot::channel();
+        self.ask(call, Ask::WaitFor { id, wants, within, reply }).await?;
+        Ok(Waiting {
+            id,
+            call: call.clone(),
+            calls: self.clone(),
+            outcome: Some(outcome),
+            filtered,
+        })
+    }
+
+    /// Listens to a call from now on, or from after a cursor on. Dropping the returned
+    /// [`Subscription`] detaches exactly this one.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the call cannot take it.
+    pub async fn subscribe(
+        &self,
+        call: &CallConnectionId,
+        wants: Wants,
+        after: Option<Position>,
+    ) -> Result<Subscription, Refusal> {
+        let id = SubscriptionId(self.next_id());
+        let (sender, events) = mpsc::channel(self.0.subscription_buffer);
+        let closed = Arc::new(OnceLock::new());
+        let listener = Listener { events: sender, closed: Arc::clone(&closed) };
+        let (reply, caught_up) = oneshot::channel();
+        let ask = Ask::SubscribeTo { id, wants: wants.clone(), after, listener, reply };
+        self.ask(call, ask).await?;
+        let catch_up = caught_up.await.map_err(|_| Refusal::Busy)?;
+        Ok(Subscription {
+            id,
+            call: call.clone(),
+            calls: self.clone(),
+            wants,
+            past: catch_up.positions.into(),
+            missed: catch_up.missed,
+            events,
+            closed,
+        })
+    }
+
+    /// Tells that the application made or answered this call, so that it exists before its events.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is no room for it.
+    pub async fn claim(&self, call: &CallConnectionId, identity: Identity) -> Result<(), Refusal> {
+        self.ask(call, Ask::Claim(identity)).await
+    }
+
+    /// A glance at one call.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownCall`] when it is not known, or was forgotten after its end.
+    pub async fn look(&self, call: &CallConnectionId) -> Result<CallView, Refusal> {
+        let (reply, view) = oneshot::channel();
+        self.ask(call, Ask::Look(reply)).await?;
+        view.await.map_err(|_| Refusal::UnknownCall)
+    }
+
+    /// The calls that have this connection id, server call id or correlation id.
+    pub async fn find(&self, any_id: &str) -> Vec<CallConnectionId> {
+        let asked = self.0.shards.iter().map(|shard| shard.send(FindByAnyId(any_id.to_owned())));
+        let mut found = futures_util::future::join_all(asked).await;
+        let mut found: Vec<_> = found.drain(..).flatten().flatten().collect();
+        found.sort();
+        found
+    }
+
+    /// A page of calls in the order in which they were opened.
+    pub async fn list(&self, after: u64, limit: usize, state: Option<Phase>) -> Vec<Listed> {
+        let asked = self.0.shards.iter().map(|shard| shard.send(ListCalls { after, limit, state }));
+        let found = futures_util::future::join_all(asked).await;
+        let mut found: Vec<_> = found.into_iter().flatten().flatten().collect();
+        found.sort_by_key(|listed| listed.opened);
+        found.truncate(limit);
+        found
+    }
+
+    /// A picture of each shard.
+    pub async fn shards(&self) -> Vec<ShardView> {
+        let asked = self.0.shards.iter().map(|shard| shard.send(LookAtShard));
+        futures_util::future::join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    /// Ends every wait with "shutting down" and lets no new call be opened by one. Says how many
+    /// calls were live. Events are still taken.
+    pub async fn stop_waiting(&self) -> usize {
+        let asked = self.0.shards.iter().map(|shard| shard.send(StopWaiting));
+        futures_util::future::join_all(asked).await.into_iter().flatten().sum()
+    }
+
+    /// Stops the shards' threads. Whoever still waits learns that the state is lost.
+    pub fn stop(&self) {
+        for arbiter in &self.0.arbiters {
+            arbiter.stop();
+        }
+    }
+
+    /// Where events are kept.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.0.journal
+    }
+
+    async fn ask(&self, call: &CallConnectionId, ask: Ask) -> Result<(), Refusal> {
+        self.route(call.clone(), ask)?.await.unwrap_or(Err(Refusal::Busy))
+    }
+
+    /// Puts an ask into the mailbox of its shard at once; the answer says whether the call has it.
+    fn route(
+        &self,
+        call: CallConnectionId,
+        ask: Ask,
+    ) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
+        let (admitted, verdict) = oneshot::channel();
+        let shard = self.shard_of(&call);
+        shard.try_send(Route { call, ask, admitted: Some(admitted) }).map_err(|unsent| {
+            telling::refused("registry");
+            match unsent {
+                SendError::Full(_) => Refusal::Busy,
+                SendError::Closed(_) => Refusal::ShuttingDown,
+            }
+        })?;
+        Ok(verdict)
+    }
+
+    /// Tells a call something that nobody needs to hear back about.
+    fn mention(&self, call: &CallConnectionId, ask: Ask) {
+        let route = Route { call: call.clone(), ask, admitted: None };
+        // When the mailbox is full the wait runs to its timeout instead; nothing is lost.
+        let _full = self.shard_of(call).try_send(route);
+    }
+
+    fn shard_of(&self, call: &CallConnectionId) -> &Addr<RegistryActor> {
+        let mut hasher = DefaultHasher::new();
+        call.hash(&mut hasher);
+        let shards = self.0.shards.len() as u64;
+        let place = usize::try_from(hasher.finish() % shards).unwrap_or_default();
+        &self.0.shards[place]
+    }
+
+    fn next_id(&self) -> u64 {
+        self.0.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A wait that stands. Await its [`outcome`](Self::outcome); dropping it cancels it.
+#[must_use = "dropping a wait cancels it"]
+pub struct Waiting {
+    id: WaiterId,
+    call: CallConnectionId,
+    calls: Calls,
+    outcome: Option<oneshot::Receiver<Result<Heard, WaitEnd>>>,
+    /// What it wants, when a filter is part of it: its near misses are judged with the payloads.
+    filtered: Option<Wants>,
+}
+
+impl Waiting {
+    /// Replaces the timeout; it counts from the wait's beginning.
+    pub fn within(self, within: Duration) -> Self {
+        self.calls.mention(&self.call, Ask::Retime { id: self.id, within });
+        self
+    }
+
+    /// Waits until the wait ends, one way or another.
+    pub async fn outcome(mut self) -> WaitOutcome {
+        let Some(outcome) = &mut self.outcome else { return WaitOutcome::Lost };
+        let ended = outcome.await;
+        self.outcome = None;
+        match ended {
+            Ok(Ok(heard)) => WaitOutcome::Told(heard),
+            Ok(Err(WaitEnd::TimedOut(near_misses))) => {
+                WaitOutcome::TimedOut(self.judge(near_misses).await)
+            }
+            Ok(Err(WaitEnd::Cancelled)) => WaitOutcome::Cancelled,
+            Ok(Err(WaitEnd::CallEnded(ending))) => WaitOutcome::CallEnded(ending),
+            Ok(Err(WaitEnd::ShuttingDown)) => WaitOutcome::ShuttingDown,
+            Ok(Err(WaitEnd::Refused)) => WaitOutcome::Refused,
+            Err(_) => {
+                telling::wait_lost();
+                WaitOutcome::Lost
+            }
+        }
+    }
+
+    /// An event of the wrong type or context is only a near miss if the filter would have let it
+    /// pass; that needs its payload.
+    async fn judge(&self, near_misses: Vec<NearMiss>) -> Vec<NearMiss> {
+        let Some(wants) = &self.filtered else { return near_misses };
+        let at: Vec<_> = near_misses.iter().map(|miss| miss.position).collect();
+        let records = self.calls.journal().get(&at).await.unwrap_or_default();
+        let passes = |record: Option<Record>| {
+            record.and_then(heard_again).is_some_and(|heard| wants.passes_filter(&heard))
+        };
+        let judged = near_misses.into_iter().zip(records);
+        let near = |(miss, record): (NearMiss, Option<Record>)| {
+            (miss.failed == Condition::Filter || passes(record)).then_some(miss)
+        };
+        judged.filter_map(near).collect()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.outcome.is_some() {
+            self.calls.mention(&self.call, Ask::CancelWait(self.id));
+        }
+    }
+}
+
+/// Reads a journalled event again.
+pub fn heard_again(record: Record) -> Option<Heard> {
+    let event = CallEvent::parse(&record.raw).ok()?;
+    let received_ms = record.received.as_millisecond();
+    Some(Heard { position: record.position, received_ms, event: Arc::new(event) })
+}
+
+/// An ongoing subscription. Dropping it detaches it, and only it.
+pub struct Subscription {
+    id: SubscriptionId,
+    call: CallConnectionId,
+    calls: Calls,
+    wants: Wants,
+    past: std::collections::VecDeque<Position>,
+    missed: u64,
+    events: mpsc::Receiver<Heard>,
+    closed: Arc<OnceLock<Gone>>,
+}
+
+impl Subscription {
+    /// How many events had left the timeline before the cursor could be served; 0 means no gap.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    /// The next event, or why there will be none.
+    ///
+    /// # Errors
+    /// [`Gone`] when the subscription is over.
+    pub async fn next(&mut self) -> Result<Heard, Gone> {
+        while let Some(position) = self.past.pop_front() {
+            match self.read(position).await {
+                Some(heard) if self.wants.passes_filter(&heard) => return Ok(heard),
+                Some(_) => {}
+                None => self.missed += 1,
+            }
+        }
+        match self.events.recv().await {
+            Some(heard) => Ok(heard),
+            None => Err(self.closed.get().copied().unwrap_or(Gone::Lost)),
+        }
+    }
+
+    async fn read(&self, position: Position) -> Option<Heard> {
+        let read: Later<'_, _> = self.calls.journal().get(std::slice::from_ref(&position));
+        read.await.ok()?.into_iter().next().flatten().and_then(heard_again)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if self.closed.get().is_none() {
+            self.calls.mention(&self.call, Ask::Detach(self.id));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The actors' phrasebook: requests in the imperative, news in the past tense.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::Message;
+use tokio::sync::{mpsc, oneshot};
+
+use super::calls::{Gone, Listed, Refusal};
+use crate::pure::call::{
+    Call, CallView, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
+};
+use crate::pure::time::Position;
+use crate::wire::identifiers::CallConnectionId;
+
+/// How a wait ended.
+pub type WaitReply = oneshot::Sender<Result<Heard, WaitEnd>>;
+
+/// What can be asked of, or told to, one call. The registry passes it on to the right one.
+pub enum Ask {
+    /// News: Azure says this happened.
+    Deliver(Heard),
+    /// Tell me once, when such an event comes, or that it did not.
+    WaitFor {
+        /// Chosen by the asker; unique in this process.
+        id: WaiterId,
+        /// What.
+        wants: Wants,
+        /// For how long.
+        within: Duration,
+        /// Where to tell it.
+        reply: WaitReply,
+    },
+    /// Replace the timeout of a wait; it counts from the wait's beginning.
+    Retime {
+        /// Which.
+        id: WaiterId,
+        /// The new timeout.
+        within: Duration,
+    },
+    /// Stop a wait.
+    CancelWait(WaiterId),
+    /// Tell me every time.
+    SubscribeTo {
+        /// Chosen by the asker; unique in this process.
+        id: SubscriptionId,
+        /// What.
+        wants: Wants,
+        /// What was heard after this is listed in the reply.
+        after: Option<Position>,
+        /// Where to tell it.
+        listener: Listener,
+        /// What had been heard before.
+        reply: oneshot::Sender<CatchUp>,
+    },
+    /// Stop telling.
+    Detach(SubscriptionId),
+    /// News: the application made or answered this call.
+    Claim(Identity),
+    /// A glance, for people and tests. Changes nothing.
+    Look(oneshot::Sender<CallView>),
+    /// End every wait: the service stops.
+    ShutDown,
+}
+
+impl Ask {
+    /// Whether a call that is not known yet is opened for it: early is normal (rule C11).
+    pub fn opens(&self) -> bool {
+        match self {
+            Self::Deliver(_) | Self::WaitFor { .. } | Self::SubscribeTo { .. } | Self::Claim(_) => {
+                true
+            }
+            Self::Retime { .. }
+            | Self::CancelWait(_)
+            | Self::Detach(_)
+            | Self::Look(_)
+            | Self::ShutDown => false,
+        }
+    }
+}
+
+impl Message for Ask {
+    type Result = ();
+}
+
+/// Where a subscriber listens. A full channel means a slow subscriber; it is dropped.
+pub struct Listener {
+    /// The events.
+    pub events: mpsc::Sender<Heard>,
+    /// Why it ended, once it has.
+    pub closed: Arc<OnceLock<Gone>>,
+}
+
+/// What a new subscriber has missed and can still read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatchUp {
+    /// Where the events after its cursor stand, in order.
+    pub positions: Vec<Position>,
+    /// How many lines of the timeline have left it; some of them may have been after the cursor.
+    pub missed: u64,
+}
+
+/// Request: pass this on to the call, opening it if need be.     → Registry
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Route {
+    /// Which call.
+    pub call: CallConnectionId,
+    /// What.
+    pub ask: Ask,
+    /// Whether it was passed on; nothing when nobody cares.
+    pub admitted: Option<oneshot::Sender<Result<(), Refusal>>>,
+}
+
+/// News: time has passed.                                        Clock → anybody
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Woke;
+
+/// News: this call is over; keep what remains of it.             CallActor → Registry
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CallOver {
+    /// Which.
+    pub id: CallConnectionId,
+    /// Which of its lives.
+    pub incarnation: u64,
+    /// What remains.
+    pub remains: Box<Call>,
+}
+
+/// News: nobody knows this call any more, or its actor died.     CallActor → Registry
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CallLeft {
+    /// Which.
+    pub id: CallConnectionId,
+    /// Which of its lives.
+    pub incarnation: u64,
+    /// Whether it died of a fault of ours.
+    pub died: bool,
+}
+
+/// A glance at one call by any of its ids.                       → Registry
+#[derive(Message)]
+#[rtype(result = "Vec<CallConnectionId>")]
+pub struct FindByAnyId(pub String);
+
+/// A page of calls in the order in which they were opened.       → Registry
+#[derive(Message)]
+#[rtype(result = "Vec<Listed>")]
+pub struct ListCalls {
+    /// Only calls opened after this one.
+    pub after: u64,
+    /// At most so many.
+    pub limit: usize,
+    /// Only calls in this state.
+    pub state: Option<Phase>,
+}
+
+/// How full the shard is.                                        → Registry
+#[derive(Message)]
+#[rtype(result = "ShardView")]
+pub struct LookAtShard;
+
+/// Request: end every wait of every call, take no new ones.      → Registry
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct StopWaiting;
+
+/// A picture of one shard of the registry.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardView {
+    /// Calls that live.
+    pub live: usize,
+    /// … of them connected.
+    pub connected: usize,
+    /// Calls that ended within the grace time.
+    pub ended: usize,
+    /// Entries of the index by other ids.
+    pub other_ids: usize,
+}

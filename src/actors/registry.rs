@@ -1,0 +1,418 @@
+//! Which actor owns which call; and, for a minute, what remains of those that ended.
+//!
+//! A shard owns `callConnectionId → CallActor` for its part of all ids, lives on an arbiter of its
+//! own, and starts its call actors there. Early is normal: an event for an unknown id opens a call.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix::dev::SendError;
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use smallvec::SmallVec;
+
+use super::call::{CallActor, catch_up};
+use super::calls::{Gone, Listed, Refusal};
+use super::messages::{
+    Ask, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Route, ShardView, StopWaiting,
+    Woke,
+};
+use super::telling::{self, EventTelling};
+use crate::ports::{Alarm, Clock, Tick};
+use crate::pure::call::{Call, CloseReason, Effect, Heard, Input, Limits, Phase, WaitEnd};
+use crate::wire::events::EventKind;
+use crate::wire::identifiers::CallConnectionId;
+
+/// What every call actor needs around it.
+pub struct Surroundings {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The limits of one call.
+    pub limits: Limits,
+    /// Messages that may wait for one call; one more is refused.
+    pub call_mailbox: usize,
+    /// Messages that may wait for one shard; one more is refused.
+    pub registry_mailbox: usize,
+    /// Calls that may live at once, over all shards; one more is refused.
+    pub max_calls: usize,
+    /// How many live now, over all shards.
+    pub live: AtomicU64,
+    /// Numbers the calls in the order in which they were opened.
+    pub opened: AtomicU64,
+    /// Counters of events.
+    pub telling: EventTelling,
+}
+
+enum Entry {
+    Live(LiveEntry),
+    /// Over; the remains answer late waiters.
+    Ended {
+        opened: u64,
+        remains: Box<Call>,
+    },
+}
+
+struct LiveEntry {
+    actor: Addr<CallActor>,
+    opened: u64,
+    connected: bool,
+    /// Whether the index knows its other ids.
+    named: bool,
+}
+
+/// One shard of the registry.
+pub struct RegistryActor {
+    entries: HashMap<CallConnectionId, Entry>,
+    /// Calls by the number of their opening, for pages.
+    order: BTreeMap<u64, CallConnectionId>,
+    /// Hash of a server call id or correlation id to the calls that have it.
+    other_ids: HashMap<u64, SmallVec<[CallConnectionId; 1]>>,
+    /// Ended calls in the order in which they leave.
+    graves: VecDeque<(Tick, CallConnectionId, u64)>,
+    alarm: Option<Alarm>,
+    connected: usize,
+    stopping: bool,
+    around: Arc<Surroundings>,
+}
+
+impl RegistryActor {
+    /// An empty shard.
+    pub fn new(around: Arc<Surroundings>) -> Self {
+        Self {
+            entries: HashMap::new(),
+            order: BTreeMap::new(),
+            other_ids: HashMap::new(),
+            graves: VecDeque::new(),
+            alarm: None,
+            connected: 0,
+            stopping: false,
+            around,
+        }
+    }
+
+    fn route(
+        &mut self,
+        id: CallConnectionId,
+        ask: Ask,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Refusal> {
+        let news = match &ask {
+            Ask::Deliver(heard) => Some(heard.clone()),
+            _ => None,
+        };
+        let admitted = match self.entries.get(&id) {
+            Some(Entry::Live(live)) => match live.actor.try_send(ask) {
+                Ok(()) => Ok(()),
+                Err(SendError::Full(_)) => {
+                    telling::refused("call");
+                    Err(Refusal::Busy)
+                }
+                Err(SendError::Closed(ask)) => self.route_to_new(&id, ask, ctx),
+            },
+            Some(Entry::Ended { .. }) => {
+                self.answer_for_the_dead(&id, ask);
+                return Ok(());
+            }
+            None => self.route_to_new(&id, ask, ctx),
+        };
+        if let (Ok(()), Some(heard)) = (&admitted, news) {
+            self.note(&id, &heard);
+        }
+        admitted
+    }
+
+    /// Opens a call for what may open one. An actor that died is replaced in the same way.
+    fn route_to_new(
+        &mut self,
+        id: &CallConnectionId,
+        ask: Ask,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Refusal> {
+        if let Some(Entry::Live(_)) = self.entries.get(id) {
+            telling::call_died();
+            self.remove(id);
+        }
+        if !ask.opens() {
+            return Err(Refusal::UnknownCall);
+        }
+        if self.stopping && !matches!(ask, Ask::Deliver(_)) {
+            return Err(Refusal::ShuttingDown);
+        }
+        let live = self.around.live.load(Ordering::Relaxed);
+        if usize::try_from(live).is_ok_and(|live| live >= self.around.max_calls) {
+            telling::refused("calls");
+            return Err(Refusal::Busy);
+        }
+        let opened = self.around.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let around = Arc::clone(&self.around);
+        let actor = CallActor::new(id.clone(), opened, ctx.address(), around).start();
+        actor.try_send(ask).map_err(|_| Refusal::Busy)?;
+        let live = LiveEntry { actor, opened, connected: false, named: false };
+        self.entries.insert(id.clone(), Entry::Live(live));
+        self.order.insert(opened, id.clone());
+        self.around.live.fetch_add(1, Ordering::Relaxed);
+        telling::call_opened();
+        Ok(())
+    }
+
+    /// Keeps what lists and lookups need: whether the call is connected, what else it is called.
+    fn note(&mut self, id: &CallConnectionId, heard: &Heard) {
+        let Some(Entry::Live(live)) = self.entries.get_mut(id) else { return };
+        if heard.event.kind == EventKind::CallConnected && !live.connected {
+            live.connected = true;
+            self.connected += 1;
+            telling::call_connected();
+        }
+        if live.named {
+            return;
+        }
+        let server_call = heard.event.server_call.as_ref().map(|id| id.as_str());
+        let correlation = heard.event.correlation.as_ref().map(|id| id.as_str());
+        live.named = server_call.is_some() && correlation.is_some();
+        for other in [server_call, correlation].into_iter().flatten() {
+            let calls = self.other_ids.entry(hash(other)).or_default();
+            if !calls.contains(id) {
+                calls.push(id.clone());
+            }
+        }
+    }
+
+    fn answer_for_the_dead(&mut self, id: &CallConnectionId, ask: Ask) {
+        let Some(Entry::Ended { remains, .. }) = self.entries.get_mut(id) else { return };
+        let now = self.around.clock.now();
+        let limits = &self.around.limits;
+        match ask {
+            Ask::Deliver(heard) => {
+                for effect in remains.step(now, Input::Event(heard), limits) {
+                    if let Effect::Count(kind, fate) = effect {
+                        self.around.telling.event(&kind, fate);
+                    }
+                }
+            }
+            Ask::WaitFor { id, wants, within, reply } => {
+                let answer = remains.step(now, Input::Wait { id, wants, within }, limits);
+                let answer = answer.into_iter().find_map(|effect| match effect {
+                    Effect::Tell(_, heard) => Some(Ok(heard)),
+                    Effect::End(_, end) => Some(Err(end)),
+                    _ => None,
+                });
+                let answer = answer.unwrap_or(Err(WaitEnd::Cancelled));
+                telling::wait_answered(&answer);
+                let _gone = reply.send(answer);
+            }
+            Ask::SubscribeTo { wants, after, listener, reply, .. } => {
+                let _first = listener.closed.set(Gone::Closed(CloseReason::CallEnded));
+                let _gone = reply.send(catch_up(remains, &wants, after));
+            }
+            Ask::Look(reply) => {
+                let _gone = reply.send(remains.view(now, limits));
+            }
+            Ask::Retime { .. }
+            | Ask::CancelWait(_)
+            | Ask::Detach(_)
+            | Ask::Claim(_)
+            | Ask::ShutDown => {}
+        }
+    }
+
+    /// Takes a call out of everything that knows it.
+    fn remove(&mut self, id: &CallConnectionId) {
+        let Some(entry) = self.entries.remove(id) else { return };
+        let opened = match &entry {
+            Entry::Live(live) => {
+                self.no_longer_live(live.connected);
+                live.opened
+            }
+            Entry::Ended { opened, remains } => {
+                let identity = remains.identity();
+                let server_call = identity.server_call.as_ref().map(|id| hash(id.as_str()));
+                let correlation = identity.correlation.as_ref().map(|id| hash(id.as_str()));
+                for other in [server_call, correlation].into_iter().flatten() {
+                    self.forget_other_id(other, id);
+                }
+                *opened
+            }
+        };
+        self.order.remove(&opened);
+    }
+
+    fn forget_other_id(&mut self, other: u64, id: &CallConnectionId) {
+        if let Some(calls) = self.other_ids.get_mut(&other) {
+            calls.retain(|call| call != id);
+            if calls.is_empty() {
+                self.other_ids.remove(&other);
+            }
+        }
+    }
+
+    fn no_longer_live(&mut self, connected: bool) {
+        self.around.live.fetch_sub(1, Ordering::Relaxed);
+        if connected {
+            self.connected -= 1;
+        }
+        telling::call_left(connected);
+    }
+
+    /// Whether the entry is the very life of the call that a message speaks of.
+    fn is_live(&self, id: &CallConnectionId, incarnation: u64) -> bool {
+        matches!(self.entries.get(id), Some(Entry::Live(live)) if live.opened == incarnation)
+    }
+
+    fn bury_until(&mut self, now: Tick) {
+        while let Some((at, ..)) = self.graves.front()
+            && *at <= now
+        {
+            let Some((_, id, opened)) = self.graves.pop_front() else { return };
+            let same = matches!(
+                self.entries.get(&id),
+                Some(Entry::Ended { opened: other, .. }) if *other == opened
+            );
+            if same {
+                self.remove(&id);
+            }
+        }
+        if self.entries.is_empty() {
+            // A shard that had its busiest hour should not keep the room for it.
+            self.entries.shrink_to_fit();
+            self.other_ids.shrink_to_fit();
+        }
+    }
+
+    fn set_alarm(&mut self, ctx: &mut Context<Self>) {
+        self.alarm = self.graves.front().map(|(at, ..)| {
+            let me = ctx.address();
+            let ring = Box::new(move || me.do_send(Woke)); // one's own alarm, one at a time
+            self.around.clock.alarm(*at, ring)
+        });
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Actor for RegistryActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(self.around.registry_mailbox);
+    }
+}
+
+impl Handler<Route> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, route: Route, ctx: &mut Self::Context) {
+        let verdict = self.route(route.call, route.ask, ctx);
+        if let Some(admitted) = route.admitted {
+            let _gone = admitted.send(verdict);
+        }
+    }
+}
+
+impl Handler<CallOver> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, over: CallOver, ctx: &mut Self::Context) {
+        if !self.is_live(&over.id, over.incarnation) {
+            return;
+        }
+        let connected = matches!(
+            self.entries.get(&over.id), Some(Entry::Live(live)) if live.connected
+        );
+        self.no_longer_live(connected);
+        let limits = &self.around.limits;
+        let until = over.remains.grace_ends(limits).unwrap_or(self.around.clock.now());
+        let entry = Entry::Ended { opened: over.incarnation, remains: over.remains };
+        self.entries.insert(over.id.clone(), entry);
+        self.graves.push_back((until, over.id, over.incarnation));
+        if self.alarm.is_none() {
+            self.set_alarm(ctx);
+        }
+    }
+}
+
+impl Handler<CallLeft> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, left: CallLeft, _: &mut Self::Context) {
+        if self.is_live(&left.id, left.incarnation) {
+            if left.died {
+                telling::call_died();
+            }
+            self.remove(&left.id);
+        }
+    }
+}
+
+impl Handler<Woke> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Woke, ctx: &mut Self::Context) {
+        self.bury_until(self.around.clock.now());
+        self.set_alarm(ctx);
+    }
+}
+
+impl Handler<FindByAnyId> for RegistryActor {
+    type Result = Vec<CallConnectionId>;
+
+    fn handle(&mut self, find: FindByAnyId, _: &mut Self::Context) -> Self::Result {
+        if let Some((id, _)) = self.entries.get_key_value(find.0.as_str()) {
+            return vec![id.clone()];
+        }
+        self.other_ids.get(&hash(&find.0)).map(|calls| calls.to_vec()).unwrap_or_default()
+    }
+}
+
+impl Handler<ListCalls> for RegistryActor {
+    type Result = Vec<Listed>;
+
+    fn handle(&mut self, list: ListCalls, _: &mut Self::Context) -> Self::Result {
+        let listed = |(opened, id): (&u64, &CallConnectionId)| {
+            let state = match self.entries.get(id)? {
+                Entry::Live(live) if live.connected => Phase::Connected,
+                Entry::Live(_) => Phase::Connecting,
+                Entry::Ended { .. } => Phase::Disconnected,
+            };
+            let wanted = list.state.is_none_or(|wanted| wanted == state);
+            wanted.then(|| Listed { opened: *opened, id: id.clone() })
+        };
+        let after = self.order.range(list.after.saturating_add(1)..);
+        after.filter_map(listed).take(list.limit).collect()
+    }
+}
+
+impl Handler<LookAtShard> for RegistryActor {
+    type Result = actix::MessageResult<LookAtShard>;
+
+    fn handle(&mut self, _: LookAtShard, _: &mut Self::Context) -> Self::Result {
+        let ended = self.graves.len();
+        actix::MessageResult(ShardView {
+            live: self.entries.len() - ended.min(self.entries.len()),
+            connected: self.connected,
+            ended,
+            other_ids: self.other_ids.len(),
+        })
+    }
+}
+
+impl Handler<StopWaiting> for RegistryActor {
+    type Result = usize;
+
+    fn handle(&mut self, _: StopWaiting, _: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        let mut live = 0;
+        for entry in self.entries.values() {
+            if let Entry::Live(entry) = entry {
+                live += 1;
+                // Past the bound on purpose: one message for each call, once in the process's life.
+                entry.actor.do_send(Ask::ShutDown);
+            }
+        }
+        live
+    }
+}

@@ -1,0 +1,1 @@
+//! Number assignments and ringing calls.

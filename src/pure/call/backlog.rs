@@ -1,0 +1,110 @@
+//! Events that arrived before anyone asked for them (rule C6).
+//!
+//! Owns one call's backlog and its limits. Never reads a clock, never counts: it returns what it
+//! dropped and lets the caller tell.
+
+use std::collections::VecDeque;
+
+use super::event::Heard;
+use super::limits::Limits;
+use super::wants::Wants;
+use crate::pure::time::Tick;
+
+#[derive(Clone, Debug)]
+struct Kept {
+    at: Tick,
+    heard: Heard,
+}
+
+/// Oldest first. Boxed, because most calls most of the time have none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Backlog(Option<Box<VecDeque<Kept>>>);
+
+impl Backlog {
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |kept| kept.len())
+    }
+
+    /// Keeps an event from `at` on. True when the oldest had to leave for it.
+    pub fn keep(&mut self, at: Tick, heard: Heard, limits: &Limits) -> bool {
+        if limits.backlog_events == 0 {
+            return true;
+        }
+        let kept = self.0.get_or_insert_default();
+        let full = kept.len() >= limits.backlog_events;
+        if full {
+            kept.pop_front();
+        }
+        let place =
+            kept.partition_point(|other| (other.at, other.heard.position) <= (at, heard.position));
+        kept.insert(place, Kept { at, heard });
+        full
+    }
+
+    /// Drops what is older than the limit; says how many.
+    pub fn expire(&mut self, now: Tick, limits: &Limits) -> usize {
+        let Some(kept) = &mut self.0 else { return 0 };
+        let old = kept.partition_point(|kept| kept.at + limits.backlog_age <= now);
+        kept.drain(..old);
+        self.tidy();
+        old
+    }
+
+    /// Takes the oldest event that is wanted, and only that one.
+    pub fn take(&mut self, wants: &Wants) -> Option<Heard> {
+        let kept = self.0.as_mut()?;
+        let place = kept.iter().position(|kept| wants.matches(&kept.heard))?;
+        let taken = kept.remove(place).map(|kept| kept.heard);
+        self.tidy();
+        taken
+    }
+
+    /// Drops everything; says how many.
+    pub fn clear(&mut self) -> usize {
+        self.0.take().map_or(0, |kept| kept.len())
+    }
+
+    /// When the oldest event leaves.
+    pub fn deadline(&self, limits: &Limits) -> Option<Tick> {
+        self.0.as_ref()?.front().map(|kept| kept.at + limits.backlog_age)
+    }
+
+    fn tidy(&mut self) {
+        if self.0.as_ref().is_some_and(|kept| kept.is_empty()) {
+            self.0 = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{heard, limits};
+    use super::*;
+    use crate::wire::events::EventKind;
+
+    #[track_caller]
+    fn check(waited_ms: u64, found: bool) {
+        let mut backlog = Backlog::default();
+        backlog.keep(Tick(1000), heard(1, EventKind::CallConnected, None), &limits());
+        backlog.expire(Tick(1000 + waited_ms), &limits());
+        assert_eq!(backlog.take(&Wants::any()).is_some(), found, "after {waited_ms} ms");
+    }
+
+    #[test]
+    fn c6_an_early_event_waits_five_seconds_for_its_reader() {
+        check(0, true);
+        check(4_999, true);
+        check(5_000, false);
+    }
+
+    #[test]
+    fn c15_a_full_backlog_drops_the_oldest() {
+        let mut backlog = Backlog::default();
+        let limits = Limits { backlog_events: 2, ..limits() };
+        let dropped: Vec<_> = (1..=3)
+            .map(|n| backlog.keep(Tick(n), heard(n, EventKind::PlayCompleted, None), &limits))
+            .collect();
+        assert_eq!(dropped, [false, false, true]);
+        assert_eq!(backlog.take(&Wants::any()).map(|heard| heard.position.0), Some(2));
+    }
+}

@@ -1,0 +1,39 @@
+//! The limits of one call. Every pile has one, and every limit has a name.
+
+use std::time::Duration;
+
+/// How much one call may hold, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Events kept for late waiters. The oldest leaves first, and is counted.
+    pub backlog_events: usize,
+    /// 5 s: an event may outrun the response to its own request.
+    pub backlog_age: Duration,
+    /// Waits that may stand at once; one more is refused.
+    pub waiters: usize,
+    /// Subscriptions that may stand at once; one more is refused.
+    pub subscriptions: usize,
+    /// Entries of the timeline. The oldest leaves first.
+    pub timeline_events: usize,
+    /// Identities of events remembered for dropping repeats; at least half of it at any time.
+    pub remembered_events: usize,
+    /// 60 s: how long an ended call answers late waiters.
+    pub tombstone: Duration,
+    /// 24 h: a call that says nothing for so long, and that nobody waits for, is given up.
+    pub silent: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            backlog_events: 256,
+            backlog_age: Duration::from_secs(5),
+            waiters: 1024,
+            subscriptions: 128,
+            timeline_events: 1000,
+            remembered_events: 8192,
+            tombstone: Duration::from_secs(60),
+            silent: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}

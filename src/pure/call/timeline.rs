@@ -1,0 +1,98 @@
+//! What happened in a call, compactly: a line for each event, its payload stays in the journal.
+
+use std::collections::VecDeque;
+
+use super::event::{Fate, Heard};
+use crate::pure::time::{Position, Tick};
+use crate::wire::events::EventKind;
+use crate::wire::identifiers::OperationContext;
+
+/// One line of a timeline.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Where the event stands; its payload is found there.
+    #[serde(skip)]
+    pub position: Position,
+    /// When it was handled, on the monotonic clock.
+    #[serde(skip)]
+    pub at: Tick,
+    /// When it was received, in milliseconds since 1970 (UTC).
+    #[serde(skip)]
+    pub received_ms: i64,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// Its operationContext.
+    #[serde(rename = "operationContext", skip_serializing_if = "Option::is_none")]
+    pub context: Option<OperationContext>,
+    /// `code` of its result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// `subCode` of its result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_code: Option<i32>,
+    /// What became of it.
+    pub fate: Fate,
+    /// A roster older than one seen (rule C14).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
+}
+
+impl Entry {
+    pub(super) fn of(heard: &Heard, at: Tick, fate: Fate, stale: bool) -> Self {
+        let (code, sub_code) = heard.event.codes();
+        Self {
+            position: heard.position,
+            at,
+            received_ms: heard.received_ms,
+            kind: heard.event.kind.clone(),
+            context: heard.event.context.clone(),
+            code,
+            sub_code,
+            fate,
+            stale,
+        }
+    }
+}
+
+/// In order of arrival, bounded: the oldest lines leave first, and are counted.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    entries: VecDeque<Entry>,
+    /// Lines that had to leave.
+    dropped: u64,
+}
+
+impl Timeline {
+    pub(super) fn note(&mut self, entry: Entry, limit: usize) {
+        if self.entries.len() >= limit.max(1) {
+            self.entries.pop_front();
+            self.dropped += 1;
+        }
+        if self.entries.len() == self.entries.capacity() && self.entries.len() < 4 {
+            self.entries.reserve_exact(if self.entries.is_empty() { 1 } else { 2 });
+        }
+        self.entries.push_back(entry);
+    }
+
+    /// The lines, oldest first.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The lines after a position, oldest first.
+    pub fn after(&self, position: Position) -> impl Iterator<Item = &Entry> {
+        let from = self.entries.partition_point(|entry| entry.position <= position);
+        self.entries.range(from..)
+    }
+
+    /// How many lines had to leave.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
