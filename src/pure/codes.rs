@@ -4,6 +4,7 @@
 //! differs between tables of the vendor for the same cause. Never fails: what is not in the table
 //! has no explanation.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// What a pair of codes says.
@@ -22,6 +23,20 @@ pub struct Codes {
     pub code: Option<i32>,
     /// Why.
     pub sub_code: Option<i32>,
+}
+
+impl Codes {
+    /// What they mean, if that is known.
+    pub fn explain(self) -> Option<Explanation> {
+        explain(self.code, self.sub_code)
+    }
+}
+
+impl fmt::Display for Codes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = |number: Option<i32>| number.map_or_else(|| "-".into(), |n| n.to_string());
+        write!(f, "{}/{}", number(self.code), number(self.sub_code))
+    }
 }
 
 /// A text that is not a pair of codes.
