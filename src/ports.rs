@@ -3,6 +3,7 @@
 //! Owns the shapes of these doors and no logic. What stands behind each of them (a real clock or a
 //! hand-held one, memory or disk, Azure or the emulator) is chosen in `app`.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -121,7 +122,7 @@ pub struct Page {
 }
 
 /// One request to Azure, decided on: everything but signature and retries.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// Which operation.
     pub operation: Operation,
@@ -136,6 +137,13 @@ pub struct Request {
     pub repeatability: Option<Repeatability>,
     /// No attempt begins after this moment; `None` for the client's own limit.
     pub deadline: Option<Tick>,
+}
+
+impl fmt::Debug for Request {
+    /// Neither body nor query: those belong to the caller.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {:?}", self.operation.label(), self.place)
+    }
 }
 
 impl Request {

@@ -1,12 +1,12 @@
 //! One call, as its application sees it.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::cancelling::Cancelling;
-use super::error::{AskError, WaitError};
+use super::connecting::Connecting;
+use super::error::AskError;
 use super::listening::Listening;
 use super::outcomes::{
     AddOutcome, ConnectOutcome, Ends, PlayOutcome, RecognizeOutcome, RemoveOutcome,
@@ -16,8 +16,8 @@ use super::pending::{DEFAULT_PATIENCE, Pending, wants_of};
 use super::{Client, Inner};
 use crate::acs::operations;
 use crate::actors::Subscription;
-use crate::ports::{Later, UpstreamError};
-use crate::pure::call::{Ending, Phase, Wants};
+use crate::ports::UpstreamError;
+use crate::pure::call::{Ending, Wants};
 use crate::pure::operations::endings;
 use crate::wire::calling::{
     AddParticipantRequest, CallConnectionProperties, Operation, Place, PlayRequest,
@@ -62,7 +62,7 @@ impl Call {
 
     /// Whether the call came up. Await it, or give it a time first.
     pub fn connected(&self) -> Connecting<'_> {
-        Connecting { call: self, within: None }
+        Connecting::of(self)
     }
 
     /// Plays something, to everybody unless it says otherwise.
@@ -239,38 +239,19 @@ impl Call {
         Ok(pending)
     }
 
-    async fn put_up<T: Ends>(&self, wants: Wants) -> Result<Pending<T>, AskError> {
+    pub(super) async fn put_up<T: Ends>(&self, wants: Wants) -> Result<Pending<T>, AskError> {
+        let context = wants.context.clone();
         let waiting = self.inner().calls.wait(&self.id, wants, DEFAULT_PATIENCE).await?;
-        Ok(Pending::new(waiting))
+        Ok(Pending::new(waiting, context))
     }
 
-    fn inner(&self) -> &Inner {
+    pub(super) fn inner(&self) -> &Inner {
         &self.client.0
     }
 
-    fn take_connecting(&self) -> Option<Pending<ConnectOutcome>> {
+    pub(super) fn take_connecting(&self) -> Option<Pending<ConnectOutcome>> {
         // Nothing can panic while the lock is held; the value is whole.
         self.connecting.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Looks at the call too, because `CallConnected` may have come and gone before anybody waited.
-    async fn until_connected(&self, within: Option<Duration>) -> Result<ConnectOutcome, WaitError> {
-        let pending = match self.take_connecting() {
-            Some(pending) => pending,
-            None => {
-                let kinds = [Operation::CreateCall, Operation::AnswerCall].map(endings).concat();
-                self.put_up(Wants::kinds(&kinds)).await.map_err(|_| WaitError::Refused)?
-            }
-        };
-        let view = self.inner().calls.look(&self.id).await;
-        if view.is_ok_and(|view| view.state == Phase::Connected) {
-            return Ok(ConnectOutcome::Connected);
-        }
-        let outcome = pending.outcome();
-        match within {
-            Some(time) => outcome.within(time).await,
-            None => outcome.await,
-        }
     }
 }
 
@@ -278,28 +259,5 @@ fn over_is_fine(answer: Result<(), UpstreamError>) -> Result<(), AskError> {
     match answer {
         Err(UpstreamError::Refused { status: 404, .. }) => Ok(()),
         answer => Ok(answer?),
-    }
-}
-
-/// Whether a call came up. Await it.
-#[must_use = "it does nothing unless it is awaited"]
-pub struct Connecting<'a> {
-    call: &'a Call,
-    within: Option<Duration>,
-}
-
-impl Connecting<'_> {
-    /// Replaces the timeout of four minutes. It counts from when the call was made.
-    pub fn within(self, time: Duration) -> Self {
-        Self { within: Some(time), ..self }
-    }
-}
-
-impl<'a> IntoFuture for Connecting<'a> {
-    type Output = Result<ConnectOutcome, WaitError>;
-    type IntoFuture = Later<'a, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.call.until_connected(self.within))
     }
 }

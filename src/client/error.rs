@@ -64,6 +64,16 @@ pub enum WaitError {
     Lost,
 }
 
+impl WaitError {
+    /// Of a wait that could not even be put up.
+    pub(super) fn from_start(error: AskError) -> Self {
+        match error {
+            AskError::NotStarted(Refusal::ShuttingDown) => Self::ShuttingDown,
+            _ => Self::Refused,
+        }
+    }
+}
+
 /// The codes of a call's end, for people and for [`crate::pure::codes`].
 pub(super) fn codes_of(ending: &Ending) -> Codes {
     Codes { code: ending.code, sub_code: ending.sub_code }

@@ -29,6 +29,7 @@
 
 mod call;
 mod cancelling;
+mod connecting;
 mod error;
 mod listen;
 mod listening;
@@ -42,8 +43,9 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-pub use call::{Call, Connecting};
+pub use call::Call;
 pub use cancelling::{Cancelled, Cancelling};
+pub use connecting::Connecting;
 pub use error::{AskError, WaitError};
 pub use listen::Listen;
 pub use listening::Listening;
@@ -176,6 +178,7 @@ impl Client {
         M: WithContext + RequestModel<Answer = CallConnectionProperties>,
     {
         let wants = pending::wants_of(&mut request);
+        let context = wants.context.clone();
         let answer = operations::ask(&*self.0.azure, &request, Place::Nowhere).await?;
         let Some(id) = answer.call_connection_id else {
             return Err(AskError::no_call_id(M::OPERATION));
@@ -185,6 +188,6 @@ impl Client {
         let untracked = |reason| AskError::Untracked { call: id.clone(), reason };
         self.0.calls.claim(&id, identity).await.map_err(untracked)?;
         let waiting = self.0.calls.wait(&id, wants, DEFAULT_PATIENCE).await.map_err(untracked)?;
-        Ok(Call::connecting(self.clone(), id, Pending::new(waiting)))
+        Ok(Call::connecting(self.clone(), id, Pending::new(waiting, context)))
     }
 }

@@ -23,12 +23,18 @@ pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(4 * 60);
 #[must_use = "dropping it stops waiting for the operation's end"]
 pub struct Pending<T> {
     waiting: Waiting,
+    context: Option<OperationContext>,
     ends: PhantomData<fn() -> T>,
 }
 
 impl<T: Ends> Pending<T> {
-    pub(super) fn new(waiting: Waiting) -> Self {
-        Self { waiting, ends: PhantomData }
+    pub(super) fn new(waiting: Waiting, context: Option<OperationContext>) -> Self {
+        Self { waiting, context, ends: PhantomData }
+    }
+
+    /// The context by which the operation's events are known; `None` for waits for any context.
+    pub fn context(&self) -> Option<&OperationContext> {
+        self.context.as_ref()
     }
 
     /// The operation's end: await it, within four minutes or as [`Outcome::within`] says.

@@ -1,13 +1,23 @@
 //! What is played.
+//!
+//! Texts, names and numbers are the application's: `Debug` shows none of them.
+
+use std::fmt;
 
 use crate::wire::calling::{PlayOptions, PlayRequest, PlaySource};
 use crate::wire::identifiers::{Identifier, OperationContext};
 
 /// Something to play: sentences and files, in order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Prompt {
     sources: Vec<PlaySource>,
     request: PlayRequest,
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prompt({} sources)", self.sources.len())
+    }
 }
 
 impl Prompt {

@@ -198,9 +198,11 @@ async fn a_context_that_is_given_is_kept_and_an_empty_one_replaced() {
     scene.accepts([]);
     let played = scene.call().play(Prompt::say("x").context("mine")).await.expect("accepted");
     assert_eq!(played.outcome().await, Ok(PlayOutcome::Completed));
-    let _pending = scene.call().play(Prompt::say("x").context("")).await.expect("accepted");
+    let pending = scene.call().play(Prompt::say("x").context("")).await.expect("accepted");
     assert_eq!(scene.body(0)["operationContext"], "mine");
-    assert_ne!(scene.body(1)["operationContext"], "");
+    let context = pending.context().expect("a context").as_str();
+    assert!(!context.is_empty());
+    assert_eq!(scene.body(1)["operationContext"], context);
 }
 
 #[actix_web::test]
@@ -441,6 +443,22 @@ async fn redirecting_and_rejecting_name_the_ticket() {
     assert_eq!(scene.body(0)["target"]["rawId"], "4:+14255551212");
     let rejected = json!({"incomingCallContext": "t2", "callRejectReason": "busy"});
     assert_eq!(scene.body(1), rejected);
+}
+
+#[test]
+fn what_the_application_says_does_not_show_in_debug_output() {
+    let who = || Identifier::phone("+14255551212");
+    let prompt = || Prompt::say("your balance is 12").then(Prompt::file("https://h/?sig=x"));
+    let shown = format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        prompt().to(who()),
+        Listen::for_keys(who(), 4).after(prompt()),
+        NewCall::to(who()).from_number("+18335550100").from_name("Contoso"),
+        Answering::of("a-long-ticket".into()),
+        Request::of(&PlayRequest::from(prompt()), Place::Call("c".into())),
+    );
+    let wanted = "Prompt(2 sources) Listen(dtmf) NewCall(…) Answering(…) play of Call(c)";
+    assert_eq!(shown, wanted);
 }
 
 #[test]

@@ -107,10 +107,13 @@ impl Drop for Desk {
     }
 }
 
-fn azure_at(address: SocketAddr, clock: &Arc<ManualClock>) -> Azure {
+fn config_for(address: SocketAddr) -> AzureConfig {
     let text = format!("endpoint=http://{address}/;accesskey={KEY}");
-    let connection = ConnectionString::parse(&text).expect("a connection string");
-    Azure::new(AzureConfig::new(connection), Arc::clone(clock) as Arc<dyn Clock>).expect("a client")
+    AzureConfig::new(ConnectionString::parse(&text).expect("a connection string"))
+}
+
+fn azure_at(address: SocketAddr, clock: &Arc<ManualClock>) -> Azure {
+    Azure::new(config_for(address), Arc::clone(clock) as Arc<dyn Clock>).expect("a client")
 }
 
 impl Desk {
@@ -314,6 +317,30 @@ async fn a_lost_answer_is_asked_for_again_only_where_that_does_no_harm() {
     let lost = drive(&clock, azure.send(get())).await;
     assert!(matches!(lost, Err(UpstreamError::Unreachable { operation: "get_call", .. })));
     assert_eq!(*taken.lock().expect("whole"), 1 + 4);
+}
+
+#[actix_web::test]
+async fn a_play_that_is_not_answered_in_time_is_not_played_again() {
+    // Connections are taken by the machine, and nobody ever reads from them.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut config = config_for(listener.local_addr().expect("an address"));
+    config.attempt_timeout = Duration::from_millis(20);
+    let clock = ManualClock::starting_at(NOON);
+    let azure = Azure::new(config, Arc::clone(&clock) as Arc<dyn Clock>).expect("a client");
+    let lost = azure.send(play()).await.expect_err("no answer");
+    let UpstreamError::Unreachable { reason, .. } = lost else { panic!("{lost}") };
+    assert!(reason.contains("timed out"), "{reason}");
+    assert_eq!(clock.alarms_set(), 0, "nothing is planned");
+}
+
+#[actix_web::test]
+async fn an_endless_answer_is_not_read_to_its_end() {
+    let endless: &'static str = Box::leak(" ".repeat(5 << 20).into_boxed_str());
+    let desk = Desk::with([answer(200, endless), answer(500, endless), answer(200, "{}")]);
+    let error = desk.send(get(), &[]).await.expect_err("too large");
+    assert!(matches!(error, UpstreamError::Unreadable { .. }), "{error}");
+    let in_the_end = drive(&desk.clock, desk.azure.send(get())).await;
+    assert!(in_the_end.is_ok(), "a refusal stands, however long its reasons are");
 }
 
 #[actix_web::test]
