@@ -12,7 +12,7 @@ use super::outcomes::{
     AddOutcome, ConnectOutcome, Ends, PlayOutcome, RecognizeOutcome, RemoveOutcome,
     SendDtmfOutcome, TransferOutcome,
 };
-use super::pending::{DEFAULT_PATIENCE, Pending, wants_of};
+use super::pending::{Pending, wants_of};
 use super::{Client, Inner};
 use crate::acs::operations;
 use crate::actors::Subscription;
@@ -240,9 +240,7 @@ impl Call {
     }
 
     pub(super) async fn put_up<T: Ends>(&self, wants: Wants) -> Result<Pending<T>, AskError> {
-        let context = wants.context.clone();
-        let waiting = self.inner().calls.wait(&self.id, wants, DEFAULT_PATIENCE).await?;
-        Ok(Pending::new(waiting, context))
+        Ok(Pending::put_up(&self.inner().calls, &self.id, wants).await?)
     }
 
     pub(super) fn inner(&self) -> &Inner {

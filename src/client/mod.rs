@@ -178,7 +178,6 @@ impl Client {
         M: WithContext + RequestModel<Answer = CallConnectionProperties>,
     {
         let wants = pending::wants_of(&mut request);
-        let context = wants.context.clone();
         let answer = operations::ask(&*self.0.azure, &request, Place::Nowhere).await?;
         let Some(id) = answer.call_connection_id else {
             return Err(AskError::no_call_id(M::OPERATION));
@@ -187,7 +186,7 @@ impl Client {
             Identity { server_call: answer.server_call_id, correlation: answer.correlation_id };
         let untracked = |reason| AskError::Untracked { call: id.clone(), reason };
         self.0.calls.claim(&id, identity).await.map_err(untracked)?;
-        let waiting = self.0.calls.wait(&id, wants, DEFAULT_PATIENCE).await.map_err(untracked)?;
-        Ok(Call::connecting(self.clone(), id, Pending::new(waiting, context)))
+        let pending = Pending::put_up(&self.0.calls, &id, wants).await.map_err(untracked)?;
+        Ok(Call::connecting(self.clone(), id, pending))
     }
 }

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::error::WaitError;
 use super::outcomes::Ends;
-use crate::actors::{WaitOutcome, Waiting};
+use crate::actors::{Calls, Refusal, WaitOutcome, Waiting};
 use crate::ports::Later;
 use crate::pure::call::Wants;
 use crate::pure::operations::endings;
 use crate::wire::calling::WithContext;
-use crate::wire::identifiers::OperationContext;
+use crate::wire::identifiers::{CallConnectionId, OperationContext};
 
 /// How long an outcome is waited for, unless [`Outcome::within`] says otherwise.
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(4 * 60);
@@ -28,8 +28,15 @@ pub struct Pending<T> {
 }
 
 impl<T: Ends> Pending<T> {
-    pub(super) fn new(waiting: Waiting, context: Option<OperationContext>) -> Self {
-        Self { waiting, context, ends: PhantomData }
+    /// The wait stands when this returns.
+    pub(super) async fn put_up(
+        calls: &Calls,
+        call: &CallConnectionId,
+        wants: Wants,
+    ) -> Result<Self, Refusal> {
+        let context = wants.context.clone();
+        let waiting = calls.wait(call, wants, DEFAULT_PATIENCE).await?;
+        Ok(Self { waiting, context, ends: PhantomData })
     }
 
     /// The context by which the operation's events are known; `None` for waits for any context.
