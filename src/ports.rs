@@ -237,3 +237,20 @@ pub trait CallAutomation: Send + Sync {
     /// Signs and sends, retries by the vendor's rules, gives the answer or why there is none.
     fn send(&self, request: Request) -> Later<'_, Result<Answer, UpstreamError>>;
 }
+
+/// A key with which the call service signs its callbacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKey {
+    /// `kid`: names the key in a token's header.
+    pub id: String,
+    /// RSA modulus, base64url.
+    pub modulus: String,
+    /// RSA exponent, base64url.
+    pub exponent: String,
+}
+
+/// The keys with which callbacks are signed, as published by the call service.
+pub trait PublishedKeys: Send + Sync {
+    /// Fetches them anew.
+    fn fetch(&self) -> Later<'_, Result<Vec<SigningKey>, String>>;
+}

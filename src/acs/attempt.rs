@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use uuid::Uuid;
 
 use super::errors::{Said, causes};
+use super::transport::whole_body;
 use crate::ports::{Answer, Repeatability, Request, UpstreamError};
 use crate::pure::retry::Outcome;
 use crate::pure::signing::{AccessKey, authorization, content_hash, string_to_sign};
@@ -122,7 +123,7 @@ impl Reply {
         if status < 400 && !is_success {
             return Self::Foreign(format!("status {status} does not belong to the operation"));
         }
-        match whole_body(response).await {
+        match whole_body(response, MAX_ANSWER_BYTES).await {
             Ok(Some(body)) if is_success => Self::Success(Answer { status, body }),
             Ok(None) if is_success => {
                 Self::Foreign(format!("the answer is larger than {MAX_ANSWER_BYTES} bytes"))
@@ -166,18 +167,6 @@ impl Reply {
             }
         })
     }
-}
-
-/// `None` when it is too large.
-async fn whole_body(mut response: Response) -> Result<Option<Bytes>, reqwest::Error> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body.freeze()))
 }
 
 /// Our API version goes with every request, whatever version a copied query names.

@@ -1,15 +1,38 @@
 //! The client: signs each attempt, asks `pure::retry` about it, waits on the clock it was given.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::{Client, Url};
 use uuid::Uuid;
 
 use super::attempt::Draft;
-use super::config::{AzureConfig, BadAzureConfig, endpoint, transport};
 use super::telling;
+use super::transport::{BadTransport, Transport, permitted};
 use crate::ports::{self, Answer, CallAutomation, Clock, Later, Request, UpstreamError};
-use crate::pure::retry::{Again, Attempt, Verdict};
+use crate::pure::retry::{Again, Attempt, Rules, Verdict};
+use crate::pure::signing::ConnectionString;
+
+/// Where Azure is, how to sign for it, and how patient to be.
+#[derive(Clone, Debug)]
+pub struct AzureConfig {
+    /// Endpoint and key of the communication resource.
+    pub connection: ConnectionString,
+    /// How often and how patiently requests are repeated.
+    pub rules: Rules,
+    /// No attempt begins later than this after the request was made, unless the request says so.
+    pub patience: Duration,
+    /// Timeouts, pool and trust.
+    pub transport: Transport,
+}
+
+impl AzureConfig {
+    /// The defaults, for a resource.
+    pub fn new(connection: ConnectionString) -> Self {
+        let (rules, transport) = (Rules::default(), Transport::default());
+        Self { connection, rules, patience: Duration::from_secs(60), transport }
+    }
+}
 
 /// Azure's Call Automation over HTTP. Share one: it holds the connection pool.
 pub struct Azure {
@@ -23,10 +46,10 @@ impl Azure {
     /// Sets up the connection pool; nothing is sent yet.
     ///
     /// # Errors
-    /// [`BadAzureConfig`] when the endpoint is neither https nor loopback, or a CA file is useless.
-    pub fn new(config: AzureConfig, clock: Arc<dyn Clock>) -> Result<Self, BadAzureConfig> {
-        let base = endpoint(&config.connection)?;
-        let client = transport(&config)?;
+    /// [`BadTransport`] when the endpoint is neither https nor loopback, or a CA file is useless.
+    pub fn new(config: AzureConfig, clock: Arc<dyn Clock>) -> Result<Self, BadTransport> {
+        let base = permitted(config.connection.endpoint())?;
+        let client = config.transport.client()?;
         Ok(Self { client, base, config, clock })
     }
 

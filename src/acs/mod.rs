@@ -6,10 +6,12 @@
 
 mod attempt;
 mod client;
-mod config;
 mod errors;
+mod keys;
 pub mod operations;
 mod telling;
+mod transport;
 
-pub use client::Azure;
-pub use config::{AzureConfig, BadAzureConfig};
+pub use client::{Azure, AzureConfig};
+pub use keys::{AZURE_OPENID_CONFIGURATION, OpenIdKeys};
+pub use transport::{BadTransport, Transport};

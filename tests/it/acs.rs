@@ -10,10 +10,10 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use jiff::Timestamp;
-use switchhook::acs::{Azure, AzureConfig, operations};
+use switchhook::acs::{Azure, AzureConfig, OpenIdKeys, Transport, operations};
 use switchhook::clock::ManualClock;
 use switchhook::ports::{
-    Answer, CallAutomation, Clock, Repeatability, Request, Tick, UpstreamError,
+    Answer, CallAutomation, Clock, PublishedKeys, Repeatability, Request, Tick, UpstreamError,
 };
 use switchhook::pure::signing::{AccessKey, ConnectionString, content_hash, string_to_sign};
 use switchhook::wire::calling::{Operation, Place, PlayRequest, RejectCallRequest};
@@ -51,15 +51,19 @@ impl Heard {
 struct Scripted {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: &'static str,
+    body: String,
 }
 
-fn answer(status: u16, body: &'static str) -> Scripted {
-    Scripted { status, headers: vec![], body }
+fn answer(status: u16, body: impl Into<String>) -> Scripted {
+    Scripted { status, headers: vec![], body: body.into() }
 }
 
 fn later(status: u16, retry_after: impl ToString) -> Scripted {
-    Scripted { status, headers: vec![("retry-after", retry_after.to_string())], body: "" }
+    Scripted {
+        status,
+        headers: vec![("retry-after", retry_after.to_string())],
+        body: String::new(),
+    }
 }
 
 #[derive(Default)]
@@ -324,7 +328,7 @@ async fn a_play_that_is_not_answered_in_time_is_not_played_again() {
     // Connections are taken by the machine, and nobody ever reads from them.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let mut config = config_for(listener.local_addr().expect("an address"));
-    config.attempt_timeout = Duration::from_millis(20);
+    config.transport.attempt_timeout = Duration::from_millis(20);
     let clock = ManualClock::starting_at(NOON);
     let azure = Azure::new(config, Arc::clone(&clock) as Arc<dyn Clock>).expect("a client");
     let lost = azure.send(play()).await.expect_err("no answer");
@@ -335,8 +339,9 @@ async fn a_play_that_is_not_answered_in_time_is_not_played_again() {
 
 #[actix_web::test]
 async fn an_endless_answer_is_not_read_to_its_end() {
-    let endless: &'static str = Box::leak(" ".repeat(5 << 20).into_boxed_str());
-    let desk = Desk::with([answer(200, endless), answer(500, endless), answer(200, "{}")]);
+    let endless = " ".repeat(5 << 20);
+    let script = [answer(200, endless.clone()), answer(500, endless), answer(200, "{}")];
+    let desk = Desk::with(script);
     let error = desk.send(get(), &[]).await.expect_err("too large");
     assert!(matches!(error, UpstreamError::Unreadable { .. }), "{error}");
     let in_the_end = drive(&desk.clock, desk.azure.send(get())).await;
@@ -396,7 +401,7 @@ async fn errors_are_typed() {
 async fn redirects_are_not_followed() {
     let elsewhere = Desk::with([answer(200, "{}")]);
     let location = ("location", format!("http://{}/", elsewhere.address));
-    let moved = Scripted { status: 307, headers: vec![location], body: "" };
+    let moved = Scripted { status: 307, headers: vec![location], body: String::new() };
     let desk = Desk::with([moved]);
     let error = desk.send(get(), &[]).await.expect_err("a redirect is no answer");
     assert!(matches!(error, UpstreamError::Unreadable { .. }), "{error}");
@@ -416,4 +421,47 @@ async fn pages_are_asked_for_at_the_same_host_and_signed() {
         heard[1].target,
         "/calling/callConnections/c/participants?api-version=2026-03-12&token=a%2Bb"
     );
+}
+
+fn keys_at(address: SocketAddr) -> OpenIdKeys {
+    let configuration = format!("http://{address}/calling/.well-known/acsopenidconfiguration");
+    OpenIdKeys::new(&configuration, &Transport::default()).expect("an address")
+}
+
+#[actix_web::test]
+async fn callback_keys_are_found_by_way_of_the_configuration() {
+    let desk = Desk::with([]);
+    let configuration = format!(r#"{{"jwks_uri":"http://{}/calling/keys"}}"#, desk.address);
+    let keys = r#"{"keys":[
+        {"kty":"EC","kid":"other","crv":"P-256","x":"x","y":"y"},
+        {"kty":"RSA","kid":"for-secrets","use":"enc","n":"n","e":"AQAB"},
+        "not a key",
+        {"kty":"RSA","kid":"good","use":"sig","n":"modulus","e":"AQAB","x5c":["…"]}]}"#;
+    desk.notes
+        .script
+        .lock()
+        .expect("whole")
+        .extend([answer(200, configuration), answer(200, keys)]);
+    let [key] = &keys_at(desk.address).fetch().await.expect("keys")[..] else { panic!("one key") };
+    assert_eq!((&*key.id, &*key.modulus, &*key.exponent), ("good", "modulus", "AQAB"));
+    let targets: Vec<_> = desk.heard().into_iter().map(|heard| heard.target).collect();
+    assert_eq!(targets, ["/calling/.well-known/acsopenidconfiguration", "/calling/keys"]);
+}
+
+#[actix_web::test]
+async fn callback_keys_that_cannot_be_had_are_told_and_never_empty() {
+    let desk = Desk::with([]);
+    let configuration = format!(r#"{{"jwks_uri":"http://{}/calling/keys"}}"#, desk.address);
+    let elsewhere = r#"{"jwks_uri":"http://169.254.169.254/keys"}"#;
+    for (script, why) in [
+        (vec![answer(503, "")], "status 503"),
+        (vec![answer(200, "<html>")], "not what it should be"),
+        (vec![answer(200, " ".repeat(300 << 10))], "too large"),
+        (vec![answer(200, elsewhere)], "must be https"),
+        (vec![answer(200, configuration), answer(200, r#"{"keys":[]}"#)], "no usable key"),
+    ] {
+        desk.notes.script.lock().expect("whole").extend(script);
+        let told = keys_at(desk.address).fetch().await.expect_err("no keys");
+        assert!(told.contains(why), "{told}");
+    }
 }
