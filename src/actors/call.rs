@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
 use super::calls::Gone;
-use super::messages::{Ask, CallLeft, CallOver, CatchUp, Listener, Route, WaitReply, Woke};
+use super::messages::{Ask, CallLeft, CallOver, CatchUp, Listener, Resume, Route, WaitReply, Woke};
 use super::registry::{RegistryActor, Surroundings};
 use super::telling;
 use crate::ports::{Alarm, Tick};
@@ -173,6 +173,15 @@ pub(super) fn catch_up(call: &Call, wants: &Wants, after: Option<Position>) -> C
     CatchUp { positions: wanted.map(|entry| entry.position).collect(), missed }
 }
 
+/// Tells a resuming waiter what came since its cursor; true when that is nothing.
+pub(super) fn nothing_since(call: &Call, wants: &Wants, resume: Option<Resume>) -> bool {
+    let Some(resume) = resume else { return true };
+    let past = catch_up(call, wants, Some(resume.after));
+    let nothing = past.positions.is_empty();
+    let _gone = resume.past.send(past);
+    nothing
+}
+
 /// Whether an event that was meant for waiters reached one.
 #[derive(Default)]
 struct Told {
@@ -227,12 +236,17 @@ impl Handler<Ask> for CallActor {
         }
         match ask {
             Ask::Deliver(heard) => self.drive(Input::Event(heard), ctx),
-            Ask::WaitFor { id, wants, within, reply } => {
+            Ask::WaitFor { id, wants, within, resume, reply } => {
+                let from_backlog = resume.is_none();
+                let call = self.call.as_deref();
+                if !call.is_some_and(|call| nothing_since(call, &wants, resume)) {
+                    return;
+                }
                 if self.replies.capacity() == 0 {
                     self.replies.reserve_exact(1);
                 }
                 self.replies.push((id, reply));
-                self.drive(Input::Wait { id, wants, within }, ctx);
+                self.drive(Input::Wait { id, wants, within, from_backlog }, ctx);
             }
             Ask::Retime { id, within } => self.drive(Input::Retime { id, within }, ctx),
             Ask::CancelWait(id) => self.drive(Input::Cancel(id), ctx),

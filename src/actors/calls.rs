@@ -10,11 +10,12 @@ use actix::{Actor, Addr, Arbiter};
 use tokio::sync::{mpsc, oneshot};
 
 use super::messages::{
-    Ask, FindByAnyId, ListCalls, Listener, LookAtShard, Route, ShardView, StopWaiting,
+    Ask, CatchUp, FindByAnyId, ListCalls, Listener, LookAtShard, Resume, Route, ShardView,
+    StopWaiting,
 };
 use super::registry::{RegistryActor, Surroundings};
 use super::telling::{self, EventTelling};
-use crate::ports::{Clock, Journal, JournalError, Later, Position, Record};
+use crate::ports::{Clock, Journal, JournalError, Position, Record};
 use crate::pure::call::{
     CallView, CloseReason, Condition, Ending, Heard, Identity, Limits, NearMiss, Phase,
     SubscriptionId, WaitEnd, WaiterId, Wants,
@@ -176,6 +177,9 @@ impl Calls {
     /// Puts up a wait. When this returns, the wait stands before every event that comes later.
     /// Dropping the returned [`Waiting`] cancels it.
     ///
+    /// With `after`, only what came after that cursor counts, whoever else was told of it; nothing is
+    /// taken from the backlog. Without, the oldest matching event of the backlog is taken.
+    ///
     /// # Errors
     /// [`Refusal`] when the call cannot take it.
     pub async fn wait(
@@ -183,18 +187,47 @@ impl Calls {
         call: &CallConnectionId,
         wants: Wants,
         within: Duration,
+        mut after: Option<Position>,
     ) -> Result<Waiting, Refusal> {
-        let id = WaiterId(self.next_id());
-        let filtered = wants.filter.is_some().then(|| wants.clone());
-        let (reply, outcome) = oneshot::channel();
-        self.ask(call, Ask::WaitFor { id, wants, within, reply }).await?;
-        Ok(Waiting {
-            id,
-            call: call.clone(),
-            calls: self.clone(),
-            outcome: Some(outcome),
-            filtered,
-        })
+        loop {
+            let id = WaiterId(self.next_id());
+            let (reply, outcome) = oneshot::channel();
+            let (past, since) = oneshot::channel();
+            let resume = after.map(|after| Resume { after, past });
+            let resuming = resume.is_some();
+            let ask = Ask::WaitFor { id, wants: wants.clone(), within, resume, reply };
+            self.ask(call, ask).await?;
+            let past = if resuming { since.await.unwrap_or_default() } else { CatchUp::default() };
+            for position in &past.positions {
+                let heard = self.read(*position).await;
+                if let Some(heard) = heard.filter(|heard| wants.passes_filter(heard)) {
+                    return Ok(self.waiting(id, call, wants, State::Settled(Box::new(heard))));
+                }
+            }
+            match past.positions.last() {
+                // None of these was it; what came while they were read may be.
+                Some(last) => after = Some(*last),
+                None => return Ok(self.waiting(id, call, wants, State::Standing(outcome))),
+            }
+        }
+    }
+
+    fn waiting(
+        &self,
+        id: WaiterId,
+        call: &CallConnectionId,
+        wants: Wants,
+        state: State,
+    ) -> Waiting {
+        let filtered = wants.filter.is_some().then_some(wants);
+        Waiting { id, call: call.clone(), calls: self.clone(), state, filtered }
+    }
+
+    /// An event by its place, if it is still kept.
+    pub async fn read(&self, position: Position) -> Option<Heard> {
+        let at = [position];
+        let read = self.journal().get(&at).await.ok()?;
+        read.into_iter().next().flatten().and_then(heard_again)
     }
 
     /// Listens to a call from now on, or from after a cursor on. Dropping the returned
@@ -338,23 +371,37 @@ pub struct Waiting {
     id: WaiterId,
     call: CallConnectionId,
     calls: Calls,
-    outcome: Option<oneshot::Receiver<Result<Heard, WaitEnd>>>,
+    state: State,
     /// What it wants, when a filter is part of it: its near misses are judged with the payloads.
     filtered: Option<Wants>,
+}
+
+enum State {
+    /// In the call's list.
+    Standing(oneshot::Receiver<Result<Heard, WaitEnd>>),
+    /// The past had the answer.
+    Settled(Box<Heard>),
+    /// Told.
+    Over,
 }
 
 impl Waiting {
     /// Replaces the timeout; it counts from the wait's beginning.
     pub fn within(self, within: Duration) -> Self {
-        self.calls.mention(&self.call, Ask::Retime { id: self.id, within });
+        if matches!(self.state, State::Standing(_)) {
+            self.calls.mention(&self.call, Ask::Retime { id: self.id, within });
+        }
         self
     }
 
     /// Waits until the wait ends, one way or another.
     pub async fn outcome(mut self) -> WaitOutcome {
-        let Some(outcome) = &mut self.outcome else { return WaitOutcome::Lost };
-        let ended = outcome.await;
-        self.outcome = None;
+        let ended = match &mut self.state {
+            State::Standing(outcome) => outcome.await,
+            State::Settled(heard) => Ok(Ok((**heard).clone())),
+            State::Over => return WaitOutcome::Lost,
+        };
+        self.state = State::Over;
         match ended {
             Ok(Ok(heard)) => WaitOutcome::Told(heard),
             Ok(Err(WaitEnd::TimedOut(near_misses))) => {
@@ -390,7 +437,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if self.outcome.is_some() {
+        if matches!(self.state, State::Standing(_)) {
             self.calls.mention(&self.call, Ask::CancelWait(self.id));
         }
     }
@@ -427,7 +474,7 @@ impl Subscription {
     /// [`Gone`] when the subscription is over.
     pub async fn next(&mut self) -> Result<Heard, Gone> {
         while let Some(position) = self.past.pop_front() {
-            match self.read(position).await {
+            match self.calls.read(position).await {
                 Some(heard) if self.wants.passes_filter(&heard) => return Ok(heard),
                 Some(_) => {}
                 None => self.missed += 1,
@@ -437,11 +484,6 @@ impl Subscription {
             Some(heard) => Ok(heard),
             None => Err(self.closed.get().copied().unwrap_or(Gone::Lost)),
         }
-    }
-
-    async fn read(&self, position: Position) -> Option<Heard> {
-        let read: Later<'_, _> = self.calls.journal().get(std::slice::from_ref(&position));
-        read.await.ok()?.into_iter().next().flatten().and_then(heard_again)
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Ask {
         wants: Wants,
         /// For how long.
         within: Duration,
+        /// Only what comes after this counts.
+        resume: Option<Resume>,
         /// Where to tell it.
         reply: WaitReply,
     },
@@ -89,6 +91,15 @@ pub struct Listener {
     pub events: mpsc::Sender<Heard>,
     /// Why it ended, once it has.
     pub closed: Arc<OnceLock<Gone>>,
+}
+
+/// A wait that goes on from a cursor. If anything was heard since that may be what it wants, the wait
+/// is not put up; the asker reads that first and asks again from there.
+pub struct Resume {
+    /// The cursor.
+    pub after: Position,
+    /// Where to tell what was heard since.
+    pub past: oneshot::Sender<CatchUp>,
 }
 
 /// What a new subscriber has missed and can still read.

@@ -9,6 +9,9 @@ mod calls;
 pub mod messages;
 pub mod registry;
 pub mod routing;
+mod routing_telling;
 mod telling;
 
-pub use calls::{Calls, CallsConfig, Gone, Listed, Refusal, Subscription, WaitOutcome, Waiting};
+pub use calls::{
+    Calls, CallsConfig, Gone, Listed, Refusal, Subscription, WaitOutcome, Waiting, heard_again,
+};

@@ -12,7 +12,7 @@ use actix::dev::SendError;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use smallvec::SmallVec;
 
-use super::call::{CallActor, catch_up};
+use super::call::{CallActor, catch_up, nothing_since};
 use super::calls::{Gone, Listed, Refusal};
 use super::messages::{
     Ask, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Route, ShardView, StopWaiting,
@@ -190,8 +190,13 @@ impl RegistryActor {
                     }
                 }
             }
-            Ask::WaitFor { id, wants, within, reply } => {
-                let answer = remains.step(now, Input::Wait { id, wants, within }, limits);
+            Ask::WaitFor { id, wants, within, resume, reply } => {
+                let from_backlog = resume.is_none();
+                if !nothing_since(remains, &wants, resume) {
+                    return;
+                }
+                let wait = Input::Wait { id, wants, within, from_backlog };
+                let answer = remains.step(now, wait, limits);
                 let answer = answer.into_iter().find_map(|effect| match effect {
                     Effect::Tell(_, heard) => Some(Ok(heard)),
                     Effect::End(_, end) => Some(Err(end)),

@@ -49,6 +49,9 @@ pub enum Input {
         wants: Wants,
         /// For how long, from now.
         within: Duration,
+        /// Whether an event that came before may answer it. Not when the asker has read on from a
+        /// cursor: it knows what came before.
+        from_backlog: bool,
     },
     /// The timeout of a wait is replaced; it still counts from the wait's beginning.
     Retime {

@@ -164,9 +164,13 @@ impl Call {
     fn live(&mut self, now: Tick, input: Input, limits: &Limits, effects: &mut Vec<Effect>) {
         match input {
             Input::Event(heard) => self.hear(now, heard, limits, effects),
-            Input::Wait { id, wants, within } => {
+            Input::Wait { id, wants, within, from_backlog } => {
                 self.stirred = now;
-                self.wait(now, id, wants, within, limits, effects);
+                let kept = if from_backlog { self.backlog.take(&wants) } else { None };
+                match kept {
+                    Some(heard) => effects.push(Effect::Tell(id, heard)),
+                    None => self.wait(now, id, wants, within, limits, effects),
+                }
             }
             Input::Retime { id, within } => {
                 self.waiters.retime(id, |waiter| waiter.since + within);
@@ -336,9 +340,7 @@ impl Call {
         limits: &Limits,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(heard) = self.backlog.take(&wants) {
-            effects.push(Effect::Tell(id, heard));
-        } else if within.is_zero() {
+        if within.is_zero() {
             let waiter = Waiter { id, wants, since: now, until: now, filtered: Vec::new() };
             let near_misses = self.near_misses(&waiter, limits);
             effects.push(Effect::End(id, WaitEnd::TimedOut(near_misses)));

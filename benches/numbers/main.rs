@@ -1,0 +1,28 @@
+//! The numbers of the design, measured in one run and printed as ratios.
+//!
+//! `cargo bench --bench numbers` runs all; `cargo bench --bench numbers -- p1 p5` some of them.
+
+mod core;
+mod events;
+mod memory;
+mod report;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if let Some((role, rest)) = words.split_first().and_then(|(first, rest)| {
+        first.strip_prefix("child-").map(|role| (role.to_owned(), rest.to_vec()))
+    }) {
+        match role.as_str() {
+            "memory" => memory::child(&rest),
+            other => report::say(&format!("no such child: {other}")),
+        }
+        return;
+    }
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    if wanted("p1") {
+        core::p1();
+    }
+    if wanted("p5") {
+        memory::p5();
+    }
+}

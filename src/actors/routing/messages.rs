@@ -1,0 +1,208 @@
+//! What can be said to the [`RoutingActor`](super::RoutingActor), and what it says.
+
+use std::sync::Arc;
+
+use actix::Message;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::record::DecisionRecord;
+use crate::ports::Tick;
+use crate::pure::routing::{Draft, Explanation, Key, Numbered, Party, Table, WriteError};
+use crate::wire::events::EventKey;
+use crate::wire::events::grid::{GridEvent, GridNews, IncomingCall};
+use crate::wire::identifiers::{
+    CallConnectionId, CorrelationId, OperationContext, RawId, RedactedText, ServerCallId,
+};
+
+/// News: a telephone rings. Answered with the number of the decision, as soon as there is one; what is
+/// done about it goes on afterwards.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<u64, TooManyRing>")]
+pub struct IncomingRang {
+    /// The call.
+    pub call: Box<IncomingCall>,
+    /// Identity of the event.
+    pub event: EventKey,
+    /// When the event says that it happened, RFC 3339.
+    pub event_time: Option<String>,
+    /// When we received it.
+    pub received: Tick,
+}
+
+impl IncomingRang {
+    /// The news in an Event Grid event, if it is about a ringing call.
+    pub fn of(event: GridEvent, received: Tick) -> Option<Self> {
+        let GridEvent { key, time, news, .. } = event;
+        match news {
+            GridNews::IncomingCall(call) => {
+                Some(Self { call, event: key, event_time: time, received })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// As many calls are being acted on as there may be; the sender should come again. Nothing was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} ringing calls are being acted on, the most there may be; try again")]
+pub struct TooManyRing {
+    /// The limit.
+    pub limit: usize,
+}
+
+/// News: any other Event Grid event about calls. It is noted on the decision for its call (rule I12).
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct NoticeCame(pub Arc<GridEvent>);
+
+/// A request: write this assignment.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Numbered, WriteError>")]
+pub struct PutNumber {
+    /// What it is for.
+    pub key: Key,
+    /// What it says.
+    pub draft: Draft,
+    /// The version that the writer saw, 0 for none at all; `None` writes over whatever there is.
+    pub if_match: Option<u64>,
+    /// Who writes.
+    pub who: RedactedText,
+    /// Why.
+    pub why: Option<RedactedText>,
+}
+
+/// A request: take this assignment away. Answered with the table's new version.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<u64, WriteError>")]
+pub struct DropNumber {
+    /// Which.
+    pub key: Key,
+    /// The version that the writer saw; `None` takes away whatever there is.
+    pub if_match: Option<u64>,
+    /// Who writes.
+    pub who: RedactedText,
+    /// Why.
+    pub why: Option<RedactedText>,
+}
+
+/// A question: what is assigned under exactly this key?
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Numbered>")]
+pub struct GetNumber(pub Key);
+
+/// A page of assignments is never longer: the actor has calls to decide meanwhile.
+pub const MAX_PAGE: usize = 1_000;
+
+/// A question: the assignments behind `after`, in order of key.
+#[derive(Debug, Message)]
+#[rtype(result = "NumberPage")]
+pub struct ListNumbers {
+    /// The last key of the page before.
+    pub after: Option<Key>,
+    /// At most so many, and never more than [`MAX_PAGE`].
+    pub limit: usize,
+}
+
+/// A page of assignments.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NumberPage {
+    /// In order of key.
+    pub value: Vec<Numbered>,
+    /// The table's version.
+    pub version: u64,
+    /// How many assignments there are in all.
+    pub total: usize,
+}
+
+/// A question: the whole table as it is now. It never changes in the hands of its holder.
+#[derive(Debug, Message)]
+#[rtype(result = "Arc<Table>")]
+pub struct GetTable;
+
+/// A question: what would be decided? Changes nothing (rule I10).
+#[derive(Debug, Message)]
+#[rtype(result = "Explanation")]
+pub struct Explain {
+    /// Who would call.
+    pub caller: Party,
+    /// Who would ring.
+    pub callee: Party,
+    /// When; now, when absent.
+    pub at: Option<Timestamp>,
+}
+
+/// A glance, for people and tests. Changes nothing.
+#[derive(Debug, Message)]
+#[rtype(result = "RoutingView")]
+pub struct Look;
+
+/// What a [`Look`] sees.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutingView {
+    /// The table's version.
+    pub table_version: u64,
+    /// How many assignments there are.
+    pub assignments: usize,
+    /// Calls whose plan is being carried out.
+    pub acting: usize,
+    /// Entries in the memory of decided calls.
+    pub remembered: usize,
+    /// Redirected calls that the loop guard follows.
+    pub journeys: usize,
+    /// The last decisions, newest first.
+    pub decisions: Vec<DecisionRecord>,
+    /// The last changes of the table, newest first.
+    pub changes: Vec<Change>,
+}
+
+/// One change of the table, attributed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// The table's version since then.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Which assignment.
+    pub key: Key,
+    /// What was done.
+    pub what: Changed,
+    /// Who did it.
+    pub who: RedactedText,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<RedactedText>,
+}
+
+/// What was done to an assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Changed {
+    /// Written.
+    Put,
+    /// Taken away.
+    Dropped,
+}
+
+/// News, for whoever leads calls: one was answered by an assignment.
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct CallAnswered {
+    /// The application's leg.
+    pub call: CallConnectionId,
+    /// The call.
+    pub server_call: Option<ServerCallId>,
+    /// Azure's log correlation.
+    pub correlation: Option<CorrelationId>,
+    /// Who called.
+    pub from: RawId,
+    /// Who was rung.
+    pub to: RawId,
+    /// What the events of the answer carry.
+    pub operation_context: OperationContext,
+    /// Number of the decision.
+    pub decision: u64,
+}

@@ -1,0 +1,119 @@
+//! The private listener: waits, events, numbers, admin, metrics. Never faces the internet.
+
+pub mod admin;
+pub mod auth;
+pub mod events;
+pub mod numbers;
+pub mod probes;
+pub mod waits;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+
+use super::problem::no_such_route;
+use crate::actors::Calls;
+use crate::ports::Clock;
+
+/// What the routes of the private listener share.
+pub struct Desk {
+    /// The calls.
+    pub calls: Calls,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Bodies are refused beyond this.
+    pub max_body_bytes: usize,
+    /// A wait's timeout when it names none.
+    pub wait_timeout: Duration,
+    /// The longest wait that is taken.
+    pub max_wait: Duration,
+}
+
+/// Everything the private listener needs.
+#[derive(Clone)]
+pub struct Private {
+    /// Shared by most routes.
+    pub desk: web::Data<Desk>,
+    /// Number assignments and decisions.
+    pub routing: web::Data<numbers::RoutingDesk>,
+    /// Who may come in.
+    pub guard: web::Data<auth::Guard>,
+    /// Probes and metrics.
+    pub probes: web::Data<probes::Probes>,
+    /// What the admin routes show beside the calls.
+    pub admin: web::Data<admin::AdminDesk>,
+}
+
+/// Every route of the private listener: method and path, as data. A test walks it.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/v1/calls/{id}/waits"),
+    ("GET", "/v1/calls/{id}/events"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/numbers"),
+    ("GET", "/v1/numbers/{key}"),
+    ("PUT", "/v1/numbers/{key}"),
+    ("DELETE", "/v1/numbers/{key}"),
+    ("POST", "/v1/routes:explain"),
+    ("GET", "/admin/calls"),
+    ("GET", "/admin/calls/{anyId}"),
+    ("POST", "/admin/calls/{id}:hangup"),
+    ("GET", "/admin/actors"),
+    ("GET", "/admin/config"),
+    ("GET", "/admin/incoming"),
+    ("GET", "/metrics"),
+    ("GET", "/livez"),
+    ("GET", "/readyz"),
+];
+
+/// Declares the routes of the private listener.
+pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(private.desk)
+            .app_data(private.routing)
+            .app_data(private.guard)
+            .app_data(private.probes)
+            .app_data(private.admin)
+            .service(web::resource("/livez").route(web::get().to(probes::alive)))
+            .service(web::resource("/readyz").route(web::get().to(probes::ready)))
+            .service(
+                web::scope("")
+                    .wrap(from_fn(auth::check))
+                    .wrap(from_fn(probes::count))
+                    .service(
+                        web::resource("/v1/calls/{id}/waits").route(web::post().to(waits::wait)),
+                    )
+                    .service(
+                        web::resource("/v1/calls/{id}/events")
+                            .route(web::get().to(events::of_call)),
+                    )
+                    .service(web::resource("/v1/events").route(web::get().to(events::of_all)))
+                    .service(web::resource("/v1/numbers").route(web::get().to(numbers::list)))
+                    .service(
+                        web::resource("/v1/numbers/{key}")
+                            .route(web::get().to(numbers::get))
+                            .route(web::put().to(numbers::put))
+                            .route(web::delete().to(numbers::delete)),
+                    )
+                    .service(
+                        web::resource("/v1/routes:explain")
+                            .route(web::post().to(numbers::explain)),
+                    )
+                    .service(web::resource("/admin/calls").route(web::get().to(admin::calls)))
+                    .service(
+                        web::resource("/admin/calls/{id}:hangup")
+                            .route(web::post().to(admin::hang_up)),
+                    )
+                    .service(web::resource("/admin/calls/{id}").route(web::get().to(admin::call)))
+                    .service(web::resource("/admin/actors").route(web::get().to(admin::actors)))
+                    .service(web::resource("/admin/config").route(web::get().to(admin::config)))
+                    .service(
+                        web::resource("/admin/incoming").route(web::get().to(admin::incoming)),
+                    )
+                    .service(web::resource("/metrics").route(web::get().to(probes::metrics)))
+                    .default_service(web::to(no_such_route)),
+            );
+    }
+}

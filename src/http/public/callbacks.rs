@@ -1,0 +1,119 @@
+//! `POST /webhooks/calls`: mid-call events. The handler is a doorman: it proves the sender, reads
+//! the events and hands them to their calls.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use metrics::{Counter, counter};
+use serde::Serialize;
+
+use super::secret::Secret;
+use super::token::{BadToken, TokenCheck};
+use crate::actors::Calls;
+use crate::http::body::read_json;
+use crate::http::problem::{Code, Problem, RejectedElement};
+use crate::wire::events::{CallEvent, parse_callbacks};
+
+/// What stands at this door.
+pub struct Door {
+    calls: Calls,
+    secret: Option<Secret>,
+    tokens: Option<Arc<TokenCheck>>,
+    max_body_bytes: usize,
+    max_events: usize,
+    accepted: Counter,
+}
+
+impl Door {
+    /// `secret` and `tokens` are `None` only where the settings turn that check off.
+    pub fn new(
+        calls: Calls,
+        secret: Option<Secret>,
+        tokens: Option<Arc<TokenCheck>>,
+        max_body_bytes: usize,
+        max_events: usize,
+    ) -> Self {
+        let accepted = counter!("switchhook_http_requests_total",
+            "listener" => "public", "route" => "/webhooks/calls", "status" => "200");
+        Self { calls, secret, tokens, max_body_bytes, max_events, accepted }
+    }
+
+    async fn check_sender(&self, request: &HttpRequest) -> Result<(), Problem> {
+        if let Some(secret) = &self.secret {
+            secret.check(request).map_err(|bad| refused(bad.label()))?;
+        }
+        let Some(tokens) = &self.tokens else { return Ok(()) };
+        let authorization = request.headers().get(actix_web::http::header::AUTHORIZATION);
+        let authorization = authorization.and_then(|value| value.to_str().ok());
+        match tokens.check(authorization).await {
+            Ok(()) => Ok(()),
+            // Nothing is wrong with the sender: it should try again when we have the keys.
+            Err(BadToken::NoKeys) => {
+                refused(BadToken::NoKeys.label());
+                Err(Problem::new(Code::Busy))
+            }
+            Err(bad) => Err(refused(bad.label())),
+        }
+    }
+}
+
+/// Counts a refusal. The sender learns nothing but 401.
+fn refused(reason: &'static str) -> Problem {
+    counter!("switchhook_callback_auth_failures_total", "reason" => reason).increment(1);
+    tracing::warn!(reason, "callback refused");
+    Problem::new(Code::Unauthorized)
+}
+
+#[derive(Serialize)]
+struct Receipt {
+    accepted: usize,
+    rejected: Vec<RejectedElement>,
+}
+
+/// Takes mid-call events.
+///
+/// # Errors
+/// A [`Problem`]: 400, 401, 413, 415 for what can never be taken, 503 for what should come again.
+pub async fn receive(
+    door: web::Data<Door>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let taken = take(&door, &request, payload).await;
+    match &taken {
+        Ok(_) => door.accepted.increment(1),
+        Err(problem) => super::count_refusal("/webhooks/calls", problem),
+    }
+    taken
+}
+
+async fn take(
+    door: &Door,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    door.check_sender(request).await?;
+    let body = read_json(request.headers(), payload, door.max_body_bytes).await?;
+    let read = parse_callbacks(&body, door.max_events)?;
+    let mut events: Vec<CallEvent> = Vec::with_capacity(read.len());
+    let mut rejected = Vec::new();
+    for element in read {
+        match element {
+            Ok(event) => events.push(event),
+            Err(bad) => {
+                super::count_bad_element("calls", &bad);
+                rejected.push(RejectedElement::from(&bad));
+            }
+        }
+    }
+    let accepted = events.len();
+    if accepted == 0 && !rejected.is_empty() {
+        return Err(Problem::new(Code::NoValidEvents).with("rejected", rejected));
+    }
+    door.calls.deliver(events).await?;
+    if rejected.is_empty() {
+        Ok(HttpResponse::Ok().finish())
+    } else {
+        Ok(HttpResponse::Ok().json(Receipt { accepted, rejected }))
+    }
+}
