@@ -35,7 +35,7 @@ impl<T: Ends> Pending<T> {
         wants: Wants,
     ) -> Result<Self, Refusal> {
         let context = wants.context.clone();
-        let waiting = calls.wait(call, wants, DEFAULT_PATIENCE).await?;
+        let waiting = calls.wait(call, wants, DEFAULT_PATIENCE, None).await?;
         Ok(Self { waiting, context, ends: PhantomData })
     }
 
