@@ -3,6 +3,7 @@
 //! Owns the shapes of these doors and no logic. What stands behind each of them (a real clock or a
 //! hand-held one, memory or disk, Azure or the emulator) is chosen in `app`.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::wire::calling::{Operation, Place};
+use crate::wire::calling::{Operation, Place, RequestModel};
 use crate::wire::events::{CallEvent, EventKind};
 use crate::wire::identifiers::CallConnectionId;
 
@@ -121,12 +122,14 @@ pub struct Page {
 }
 
 /// One request to Azure, decided on: everything but signature and retries.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// Which operation.
     pub operation: Operation,
     /// On what.
     pub place: Place,
+    /// What stands in the query beside `api-version`, percent-encoded; empty for nothing.
+    pub query: String,
     /// JSON body, empty for none.
     pub body: Vec<u8>,
     /// Fixes the Repeatability headers: a request sent again with the same value counts once.
@@ -134,6 +137,26 @@ pub struct Request {
     pub repeatability: Option<Repeatability>,
     /// No attempt begins after this moment; `None` for the client's own limit.
     pub deadline: Option<Tick>,
+}
+
+impl fmt::Debug for Request {
+    /// Neither body nor query: those belong to the caller.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {:?}", self.operation.label(), self.place)
+    }
+}
+
+impl Request {
+    /// An operation on a place, with no body, no query and the client's own limits.
+    pub fn new(operation: Operation, place: Place) -> Self {
+        let (query, body) = (String::new(), Vec::new());
+        Self { operation, place, query, body, repeatability: None, deadline: None }
+    }
+
+    /// The request that a model stands for.
+    pub fn of<M: RequestModel>(model: &M, place: Place) -> Self {
+        Self { body: model.body(), ..Self::new(M::OPERATION, place) }
+    }
 }
 
 /// The pair of Repeatability headers, the same for every attempt of one logical request.

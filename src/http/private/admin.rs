@@ -201,10 +201,7 @@ pub async fn hang_up(
     desk.calls.look(&id).await?;
     let who = request.extensions().get::<Who>().map_or_else(String::new, |who| who.0.clone());
     tracing::warn!(call = %id, who, reason = body.reason, "hanging up by hand");
-    let place = Place::Call(id);
-    let operation = Operation::HangUpCall;
-    let hang_up =
-        Request { operation, place, body: Vec::new(), repeatability: None, deadline: None };
+    let hang_up = Request::new(Operation::HangUpCall, Place::Call(id));
     admin.azure.send(hang_up).await.map_err(upstream)?;
     Ok(HttpResponse::NoContent().finish())
 }

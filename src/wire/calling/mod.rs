@@ -2,9 +2,11 @@
 
 mod models;
 mod operation;
+mod requests;
 
 pub use models::*;
 pub use operation::{Method, Operation, Place, segment};
+pub use requests::{Nothing, RequestModel, WithContext};
 
 /// The API version that Switchhook speaks and that the emulator emulates.
 pub const API_VERSION: &str = "2026-03-12";

@@ -1,0 +1,295 @@
+//! How operations end: one enum for each, which must be matched.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::error::codes_of;
+use crate::pure::call::{Cause, Ending};
+use crate::pure::codes::Codes;
+use crate::wire::events::{CallEvent, Detail, EventKind};
+use crate::wire::identifiers::Identifier;
+
+/// Something that an event, and sometimes the call's own end, brings about.
+pub trait Ends: Send + 'static {
+    /// Reads the event. It is one of those that were waited for.
+    fn with(event: &Arc<CallEvent>) -> Self;
+
+    /// Whether the call's end is an end of the operation too, and not a disturbance.
+    fn with_call(_: &Ending) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+}
+
+/// The event itself, for waits that are put up by hand.
+impl Ends for Arc<CallEvent> {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        Self::clone(event)
+    }
+}
+
+/// The end of a call.
+impl Ends for Ending {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        let (code, sub_code) = event.codes();
+        Self { cause: Cause::Disconnected, code, sub_code }
+    }
+
+    fn with_call(ending: &Self) -> Option<Self> {
+        Some(ending.clone())
+    }
+}
+
+fn codes(event: &CallEvent) -> Codes {
+    let (code, sub_code) = event.codes();
+    Codes { code, sub_code }
+}
+
+/// How placing or answering a call ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectOutcome {
+    /// The call is up.
+    Connected,
+    /// It could not be set up.
+    Failed(Codes),
+    /// It ended before it was up: busy, declined, nobody there.
+    Ended(Codes),
+}
+
+impl Ends for ConnectOutcome {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        match event.kind {
+            EventKind::CallConnected => Self::Connected,
+            _ => Self::Failed(codes(event)),
+        }
+    }
+
+    fn with_call(ending: &Ending) -> Option<Self> {
+        Some(Self::Ended(codes_of(ending)))
+    }
+}
+
+/// How a play ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayOutcome {
+    /// Played to its end.
+    Completed,
+    /// Could not be played.
+    Failed {
+        /// Why.
+        codes: Codes,
+        /// Which source broke, from 0.
+        failed_source: Option<i64>,
+    },
+    /// Cut off by a cancel request or another operation.
+    Canceled,
+}
+
+impl Ends for PlayOutcome {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        match event.kind {
+            EventKind::PlayCompleted => Self::Completed,
+            EventKind::PlayCanceled => Self::Canceled,
+            _ => Self::Failed { codes: codes(event), failed_source: failed_source(event) },
+        }
+    }
+}
+
+fn failed_source(event: &CallEvent) -> Option<i64> {
+    match event.detail {
+        // Azure writes -1 when no source is at fault.
+        Detail::FailedSource(index) => index.filter(|index| *index >= 0),
+        _ => None,
+    }
+}
+
+/// Keys that somebody pressed. Theirs, so they do not show in `Debug`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Tones(Vec<String>);
+
+impl Tones {
+    /// The keys as Azure spells them: `zero`…`nine`, `a`…`d`, `pound`, `asterisk`.
+    pub fn words(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The keys as they stand on a telephone: `0`…`9`, `A`…`D`, `#`, `*`; `?` for any other.
+    pub fn digits(&self) -> String {
+        self.0.iter().map(|word| key(word)).collect()
+    }
+}
+
+fn key(word: &str) -> char {
+    match word.to_ascii_lowercase().as_str() {
+        "zero" => '0',
+        "one" => '1',
+        "two" => '2',
+        "three" => '3',
+        "four" => '4',
+        "five" => '5',
+        "six" => '6',
+        "seven" => '7',
+        "eight" => '8',
+        "nine" => '9',
+        "a" => 'A',
+        "b" => 'B',
+        "c" => 'C',
+        "d" => 'D',
+        "pound" => '#',
+        "asterisk" => '*',
+        _ => '?',
+    }
+}
+
+impl fmt::Debug for Tones {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tones", self.0.len())
+    }
+}
+
+/// How listening to somebody ended. What was said or keyed in does not show in `Debug`.
+#[must_use]
+#[derive(Clone, PartialEq)]
+pub enum RecognizeOutcome {
+    /// Keys.
+    Dtmf(Tones),
+    /// One of the choices offered.
+    Choice {
+        /// Its label.
+        label: String,
+        /// The phrase that was heard; `None` when a key chose.
+        phrase: Option<String>,
+    },
+    /// Words.
+    Speech(String),
+    /// Nothing useful was heard, or the prompt broke.
+    Failed {
+        /// Why; 8510 for silence.
+        codes: Codes,
+        /// Which source of the prompt broke, from 0.
+        failed_source: Option<i64>,
+    },
+    /// Cut off by a cancel request or another operation.
+    Canceled,
+}
+
+impl fmt::Debug for RecognizeOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dtmf(tones) => write!(f, "Dtmf({tones:?})"),
+            Self::Choice { .. } => f.write_str("Choice(…)"),
+            Self::Speech(_) => f.write_str("Speech(…)"),
+            Self::Failed { codes, failed_source } => {
+                write!(f, "Failed({codes}, source {failed_source:?})")
+            }
+            Self::Canceled => f.write_str("Canceled"),
+        }
+    }
+}
+
+impl Ends for RecognizeOutcome {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        let failed = || Self::Failed { codes: codes(event), failed_source: failed_source(event) };
+        match (&event.kind, &event.detail) {
+            (EventKind::RecognizeCanceled, _) => Self::Canceled,
+            (EventKind::RecognizeCompleted, Detail::Recognition(heard)) => {
+                if let Some(speech) = heard.speech_result.as_ref().and_then(|s| s.speech.clone()) {
+                    return Self::Speech(speech);
+                }
+                if let Some(choice) = &heard.choice_result
+                    && let Some(label) = choice.label.clone()
+                {
+                    return Self::Choice { label, phrase: choice.recognized_phrase.clone() };
+                }
+                match &heard.dtmf_result {
+                    Some(keys) => Self::Dtmf(Tones(keys.tones.clone())),
+                    None => failed(),
+                }
+            }
+            _ => failed(),
+        }
+    }
+}
+
+/// How a transfer ended.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub enum TransferOutcome {
+    /// The transferee talks to the target. In a call of two, this leg now ends.
+    Accepted {
+        /// Who was transferred.
+        transferee: Option<Identifier>,
+        /// To whom.
+        target: Option<Identifier>,
+    },
+    /// Not done; the call should go on.
+    Failed(Codes),
+}
+
+impl Ends for TransferOutcome {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        match (&event.kind, &event.detail) {
+            (EventKind::CallTransferAccepted, Detail::Transfer { target, transferee }) => {
+                Self::Accepted { transferee: transferee.clone(), target: target.clone() }
+            }
+            (EventKind::CallTransferAccepted, _) => {
+                Self::Accepted { transferee: None, target: None }
+            }
+            _ => Self::Failed(codes(event)),
+        }
+    }
+}
+
+/// How inviting somebody ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddOutcome {
+    /// The participant is in the call.
+    Joined,
+    /// Error, decline, or nobody there.
+    Failed(Codes),
+}
+
+/// How removing somebody ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoveOutcome {
+    /// The participant is out of the call.
+    Removed,
+    /// The participant could not be removed.
+    Failed(Codes),
+}
+
+/// How sending keys ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendDtmfOutcome {
+    /// All keys were sent.
+    Sent,
+    /// They were not.
+    Failed(Codes),
+}
+
+/// Operations that either work or fail.
+macro_rules! works_or_fails {
+    ($($outcome:ident: $event:ident => $success:ident;)*) => {
+        $(impl Ends for $outcome {
+            fn with(event: &Arc<CallEvent>) -> Self {
+                match event.kind {
+                    EventKind::$event => Self::$success,
+                    _ => Self::Failed(codes(event)),
+                }
+            }
+        })*
+    };
+}
+
+works_or_fails! {
+    AddOutcome: AddParticipantSucceeded => Joined;
+    RemoveOutcome: RemoveParticipantSucceeded => Removed;
+    SendDtmfOutcome: SendDtmfTonesCompleted => Sent;
+}
