@@ -65,11 +65,10 @@ impl RoutingActor {
         };
         let at = self.clock.wall();
         let request = Request {
-            operation,
-            place: Place::Nowhere,
             body,
             repeatability: Some(Repeatability { request_id: uuid::Uuid::new_v4(), first_sent: at }),
             deadline: self.acting.get(&decision).map(|acting| acting.deadline),
+            ..Request::new(operation, Place::Nowhere)
         };
         if let Some(record) = self.records.get_mut(decision) {
             let (step, action) = (planned.step, planned.action.label());
