@@ -28,14 +28,18 @@ pub async fn parse_json<T: DeserializeOwned>(
     limit: usize,
 ) -> Result<T, Problem> {
     if !headers.contains_key(header::CONTENT_TYPE) {
-        return Err(Problem::new(Code::UnsupportedMediaType)
-            .detail("say content-type: application/json"));
+        return Err(
+            Problem::new(Code::UnsupportedMediaType).detail("say content-type: application/json")
+        );
     }
     let body = read_json(headers, payload, limit).await?;
     serde_json::from_slice(&body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Problem::new(Code::InvalidRequest).detail(error),
-        _ => Problem::new(Code::InvalidJson)
-            .detail(format!("line {}, column {}", error.line(), error.column())),
+        _ => Problem::new(Code::InvalidJson).detail(format!(
+            "line {}, column {}",
+            error.line(),
+            error.column()
+        )),
     })
 }
 

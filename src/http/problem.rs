@@ -50,7 +50,8 @@ codes! {
     MethodNotAllowed = 405 "method_not_allowed" "the route does not take that method";
     WaitTimedOut = 408 "wait_timed_out" "no such event came in time";
     WaitCancelled = 409 "wait_cancelled" "the wait was cancelled";
-    AssignmentCycle = 409 "assignment_cycle" "the redirects of the assignments would run in a circle";
+    RedirectCycle = 409 "redirect_cycle" "the redirects of the assignments would run in a circle";
+    TooManyNumbers = 409 "too_many_numbers" "there are as many assignments as there may be";
     CallEnded = 410 "call_ended" "the call ended first";
     CursorGone = 410 "cursor_gone" "the cursor is from another life of the service";
     VersionConflict = 412 "version_conflict" "somebody else changed it first";
@@ -126,10 +127,7 @@ impl ResponseError for Problem {
         body.extend(self.more.clone());
         let mut response = HttpResponse::build(self.status_code()).json(Value::Object(body));
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == 503 {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -122,11 +122,14 @@ mod tests {
 
     #[test]
     fn loopback_is_told_from_everything_else() {
-        for yes in ["localhost", "localhost:8081", "127.0.0.1:8081", "127.0.0.9", "[::1]:8081", "[::1]"]
+        for yes in
+            ["localhost", "localhost:8081", "127.0.0.1:8081", "127.0.0.9", "[::1]:8081", "[::1]"]
         {
             assert!(is_loopback(yes), "{yes}");
         }
-        for no in ["", "example.com", "localhost.evil.example:8081", "127.0.0.1.evil.example", "10.0.0.1"] {
+        for no in
+            ["", "example.com", "localhost.evil.example:8081", "127.0.0.1.evil.example", "10.0.0.1"]
+        {
             assert!(!is_loopback(no), "{no}");
         }
     }

@@ -11,8 +11,8 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::waits::{Told, call_id};
 use super::Desk;
+use super::waits::{Told, call_id};
 use crate::actors::{Gone, Subscription, heard_again};
 use crate::http::cursor::Cursor;
 use crate::http::problem::{Code, Problem};
@@ -43,8 +43,7 @@ impl Query {
 
     fn wants(&self) -> Wants {
         let names = self.types.as_deref().unwrap_or_default().split(',').map(str::trim);
-        let kinds: Vec<_> =
-            names.filter(|name| !name.is_empty()).map(EventKind::parse).collect();
+        let kinds: Vec<_> = names.filter(|name| !name.is_empty()).map(EventKind::parse).collect();
         if kinds.is_empty() { Wants::any() } else { Wants::kinds(&kinds) }
     }
 
@@ -108,9 +107,13 @@ pub async fn of_call(
         return Ok(stream_of_call(follower, &desk));
     }
     let wants = query.wants();
-    let mut lines: Vec<_> = view.timeline.into_iter().filter(|line| {
-        after.is_none_or(|after| line.position > after) && wants.kinds.has(&line.entry.kind)
-    }).collect();
+    let mut lines: Vec<_> = view
+        .timeline
+        .into_iter()
+        .filter(|line| {
+            after.is_none_or(|after| line.position > after) && wants.kinds.has(&line.entry.kind)
+        })
+        .collect();
     lines.truncate(query.limit());
     let payloads = payloads(&desk, &lines).await?;
     let next = lines.last().map(|line| line.position).or(after);
@@ -147,7 +150,8 @@ pub async fn of_all(
         let after = after.unwrap_or_else(|| *journal.newest().borrow());
         return Ok(stream_of_all(after, query.wants(), &desk));
     }
-    let page = journal.read(after.unwrap_or_default(), query.limit()).await.map_err(not_readable)?;
+    let page =
+        journal.read(after.unwrap_or_default(), query.limit()).await.map_err(not_readable)?;
     let last = page.records.last().map(|record| record.position);
     let next = last.or(after).map(|position| cursor(life, position));
     let missed = gap(after, page.oldest);

@@ -98,8 +98,7 @@ pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
                             .route(web::delete().to(numbers::delete)),
                     )
                     .service(
-                        web::resource("/v1/routes:explain")
-                            .route(web::post().to(numbers::explain)),
+                        web::resource("/v1/routes:explain").route(web::post().to(numbers::explain)),
                     )
                     .service(web::resource("/admin/calls").route(web::get().to(admin::calls)))
                     .service(
@@ -109,9 +108,7 @@ pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
                     .service(web::resource("/admin/calls/{id}").route(web::get().to(admin::call)))
                     .service(web::resource("/admin/actors").route(web::get().to(admin::actors)))
                     .service(web::resource("/admin/config").route(web::get().to(admin::config)))
-                    .service(
-                        web::resource("/admin/incoming").route(web::get().to(admin::incoming)),
-                    )
+                    .service(web::resource("/admin/incoming").route(web::get().to(admin::incoming)))
                     .service(web::resource("/metrics").route(web::get().to(probes::metrics)))
                     .default_service(web::to(no_such_route)),
             );

@@ -49,8 +49,7 @@ pub async fn alive() -> HttpResponse {
 pub async fn ready(probes: web::Data<Probes>) -> HttpResponse {
     let reasons = probes.readiness.reasons();
     let ready = reasons.is_empty();
-    let mut response =
-        if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(Ready { ready, reasons })
 }
 
