@@ -83,7 +83,7 @@ pub fn recognize(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, R
     let prompts = prompts.into_iter().map(|one| source(one, speech)).collect::<Result<_, _>>()?;
     let media = MediaWish {
         target: Some(target.raw_id().clone()),
-        work: MediaWork::Recognize(Listening::new(prompts, menu)),
+        work: MediaWork::Recognize(Box::new(Listening::new(prompts, menu))),
         interrupt: wish.interrupt_call_media_operation.unwrap_or_default(),
         meta: meta(world, wish.operation_context, wish.operation_callback_uri)?,
     };

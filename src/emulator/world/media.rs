@@ -83,7 +83,7 @@ pub enum MediaWork {
         looped: bool,
     },
     /// Play these and listen.
-    Recognize(Listening),
+    Recognize(Box<Listening>),
     /// Send so many keys.
     SendTones(usize),
 }
@@ -173,7 +173,7 @@ impl World {
         self.op_count += 1;
         let work = match wish.work {
             MediaWork::Play { sources, looped } => Work::Play(Playback::new(sources, looped)),
-            MediaWork::Recognize(listening) => Work::Recognize(Box::new(listening)),
+            MediaWork::Recognize(listening) => Work::Recognize(listening),
             MediaWork::SendTones(count) => Work::SendTones(count),
         };
         let op =
