@@ -1,5 +1,6 @@
 //! Service and emulator in one process, wired to each other: nothing to install, nothing to set.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -68,17 +69,14 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
     fill_secret(&mut settings.callbacks.key);
     let listeners = Listeners::bind(&settings)?;
     settings.public.base_url = listeners.public_url();
-    let event_grid_url = format!(
-        "{}/webhooks/eventgrid?key={}",
-        settings.public.base_url,
-        settings.event_grid.key.expose()
-    );
+    let url = |url: Option<Secret>| url.map(|url| url.expose().to_owned()).unwrap_or_default();
+    let event_grid_url = url(settings.event_grid_url());
+    let callback_url = url(settings.callback_url());
     let emulator = start_emulator(&settings, &options, &event_grid_url)?;
     settings.azure.connection_string = Secret::new(emulator.connection_string());
     settings.callbacks.openid_url = emulator.openid_configuration_url();
     settings.callbacks.audience = EmulatorConfig::default().audience;
     settings.callbacks.issuer = EmulatorConfig::default().issuer;
-    let callback_url = super::parts::callback_url(&settings, &settings.public.base_url);
     let app = App::start_on(listeners, &settings, Arc::clone(&clock)).await?;
     let ready = Ready {
         public: app.public_url().to_owned(),
@@ -111,7 +109,8 @@ fn start_emulator(
             name: "switchhook".to_owned(),
             endpoint: event_grid_url.to_owned(),
             schema: Schema::EventGrid,
-            ..Subscription::default()
+            headers: BTreeMap::new(),
+            included_event_types: Vec::new(),
         }],
         ..EmulatorConfig::default()
     };

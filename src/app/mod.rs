@@ -93,14 +93,20 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let render = parts::metrics();
+        let mut settings = settings.clone();
+        if settings.public.base_url.is_empty() {
+            settings.public.base_url = listeners.public_url();
+        }
+        let settings = &settings;
         let (public_url, private_url) = (listeners.public_url(), listeners.private_url());
         let azure: Arc<dyn CallAutomation> = Arc::new(parts::azure(settings, &clock)?);
         let journal: Arc<dyn Journal> =
             MemoryJournal::new(settings.journal.memory_bytes, parts::new_life());
         let calls = Calls::start(&parts::calls(settings), Arc::clone(&clock), journal);
-        let callback_url = parts::callback_url(settings, &public_url);
+        let callback_url = settings.callback_url().unwrap_or_default();
+        let callback_url = callback_url.expose();
         let client =
-            Client::new(Arc::clone(&azure), calls.clone(), Arc::clone(&clock), &*callback_url);
+            Client::new(Arc::clone(&azure), calls.clone(), Arc::clone(&clock), callback_url);
         let (greeter, answered) = Greeter::new(client.clone(), calls.clone());
         let greeter = greeter.start();
         let routing = RoutingActor::new(

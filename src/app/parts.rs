@@ -18,7 +18,6 @@ use crate::pure::call::Limits;
 use crate::pure::routing::{Draft, GuardLimits, MemoryLimits, Table};
 use crate::pure::signing::ConnectionString;
 use crate::settings::{self, Settings};
-use crate::wire::calling::segment;
 
 /// Samples of histograms are folded into buckets this often, so that they do not pile up when nobody
 /// scrapes.
@@ -67,20 +66,6 @@ pub(super) fn secret(required: bool, key: &settings::Secret) -> Option<Secret> {
     required.then(|| Secret::new(key.expose()))
 }
 
-/// Where Azure posts the events of our calls. Holds the secret.
-pub(super) fn callback_url(settings: &Settings, public_url: &str) -> String {
-    let base = match settings.public.base_url.trim_end_matches('/') {
-        "" => public_url,
-        given => given,
-    };
-    let path = format!("{base}/webhooks/calls");
-    if settings.callbacks.require_key {
-        format!("{path}?key={}", segment(settings.callbacks.key.expose()))
-    } else {
-        path
-    }
-}
-
 pub(super) fn calls(settings: &Settings) -> CallsConfig {
     let given = &settings.calls;
     CallsConfig {
@@ -102,7 +87,7 @@ pub(super) fn calls(settings: &Settings) -> CallsConfig {
     }
 }
 
-pub(super) fn routing(settings: &Settings, callback_url: String) -> RoutingSettings {
+pub(super) fn routing(settings: &Settings, callback_url: &str) -> RoutingSettings {
     let given = &settings.incoming;
     RoutingSettings {
         ring_time: given.ring,
