@@ -56,8 +56,9 @@ fn doors(settings: &Settings, reader: &mut Reader<'_>) {
     if settings.public.base_url.matches('/').count() > 2 {
         reader.wrong("public.base_url", "must not have a path; callbacks go to /webhooks/calls");
     }
-    if settings.log.level.is_empty() {
-        reader.wrong("log.level", "is empty; choose error, warn, info, debug or trace");
+    let level = &settings.log.level;
+    if level.is_empty() || tracing_subscriber::EnvFilter::try_new(level).is_err() {
+        reader.wrong("log.level", "must be error, warn, info, debug, trace, or directives");
     }
 }
 

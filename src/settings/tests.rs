@@ -204,6 +204,8 @@ fn contradictions_are_told() {
     check("SWITCHHOOK__PUBLIC__BASE_URL", "https://u:p@example.com", "public.base_url");
     check("SWITCHHOOK__EVENT_GRID__KEY", "short", "event_grid.key");
     check("SWITCHHOOK__AZURE__CONNECTION_STRING", "endpoint=x", "azure.connection_string");
+    check("SWITCHHOOK__LOG__LEVEL", "", "log.level");
+    check("SWITCHHOOK__LOG__LEVEL", "info,=,loud=", "log.level");
     check("SWITCHHOOK__EMULATOR__ACCESS_KEY", "not base64!", "emulator.access_key");
 }
 
