@@ -113,6 +113,9 @@ impl Call {
             None => self.live(now, input, limits, &mut effects),
         }
         self.waiters.settle();
+        if self.is_forgettable() {
+            effects.push(Effect::Forget);
+        }
         effects
     }
 
@@ -180,7 +183,6 @@ impl Call {
                 if self.waiters.remove(id).is_some() {
                     effects.push(Effect::End(id, WaitEnd::Cancelled));
                 }
-                self.forget_if_unknown(effects);
             }
             Input::Return(heard) => self.give_back(now, heard, limits, effects),
             Input::Subscribe { id, wants } => {
@@ -193,7 +195,6 @@ impl Call {
             }
             Input::Unsubscribe(id) => {
                 self.subscriptions.retain(|(other, _)| *other != id);
-                self.forget_if_unknown(effects);
             }
             Input::Claim(identity) => {
                 self.stirred = now;
@@ -216,7 +217,6 @@ impl Call {
         if somebody_left {
             // Being waited for is not being silent: silence counts from the last wait's end.
             self.stirred = now;
-            self.forget_if_unknown(effects);
         }
         let dropped = self.backlog.expire(now, limits);
         if dropped > 0 {
@@ -344,7 +344,6 @@ impl Call {
             let waiter = Waiter { id, wants, since: now, until: now, filtered: Vec::new() };
             let near_misses = self.near_misses(&waiter, limits);
             effects.push(Effect::End(id, WaitEnd::TimedOut(near_misses)));
-            self.forget_if_unknown(effects);
         } else if self.waiters.len() >= limits.waiters {
             effects.push(Effect::End(id, WaitEnd::Refused));
         } else {
@@ -386,17 +385,11 @@ impl Call {
         found
     }
 
-    /// A call known only from waits leaves with the last of them.
-    fn forget_if_unknown(&self, effects: &mut Vec<Effect>) {
-        if self.is_forgettable() {
-            effects.push(Effect::Forget);
-        }
-    }
-
-    /// Whether nothing is known of this call and nobody waits for it.
-    pub fn is_forgettable(&self) -> bool {
+    /// Whether nothing is known of this call and nobody waits for it. Asked when a step is done, not
+    /// when a wait ends: what came in with the same step may have made the call known.
+    fn is_forgettable(&self) -> bool {
         let unattended = self.waiters.is_empty() && self.subscriptions.is_empty();
-        !self.known && unattended && self.timeline.is_empty() && self.over.is_none()
+        !self.known && unattended && self.backlog.len() == 0 && self.over.is_none()
     }
 
     fn shut_down(&mut self, effects: &mut Vec<Effect>) {

@@ -91,8 +91,4 @@ impl Timeline {
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
 }
