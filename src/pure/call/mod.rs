@@ -70,7 +70,7 @@ impl Phase {
 pub struct Call {
     phase: Phase,
     opened: Tick,
-    /// When anything was last heard of it or asked of it.
+    /// When anything was last heard of it or asked of it, or when somebody last left it.
     stirred: Tick,
     identity: Identity,
     waiters: Waiters,
@@ -181,6 +181,7 @@ impl Call {
             }
             Input::Cancel(id) => {
                 if self.waiters.remove(id).is_some() {
+                    self.stirred = now;
                     effects.push(Effect::End(id, WaitEnd::Cancelled));
                 }
             }
@@ -194,14 +195,20 @@ impl Call {
                 }
             }
             Input::Unsubscribe(id) => {
-                self.subscriptions.retain(|(other, _)| *other != id);
+                if let Some(at) = self.subscriptions.iter().position(|(other, _)| *other == id) {
+                    self.stirred = now;
+                    self.subscriptions.remove(at);
+                }
             }
             Input::Claim(identity) => {
                 self.stirred = now;
                 self.known = true;
                 self.identify(identity);
             }
-            Input::Shutdown => self.shut_down(effects),
+            Input::Shutdown => {
+                self.stirred = now;
+                self.shut_down(effects);
+            }
             Input::Woke => {}
         }
     }
@@ -215,7 +222,7 @@ impl Call {
             effects.push(Effect::End(waiter.id, WaitEnd::TimedOut(near_misses)));
         }
         if somebody_left {
-            // Being waited for is not being silent: silence counts from the last wait's end.
+            // Being waited for is not being silent: silence counts from the last one's leaving.
             self.stirred = now;
         }
         let dropped = self.backlog.expire(now, limits);
