@@ -25,19 +25,23 @@ impl Backlog {
         self.0.as_ref().map_or(0, |kept| kept.len())
     }
 
-    /// Keeps an event from `at` on. True when the oldest had to leave for it.
+    /// Keeps an event that arrived at `at`. True when the oldest, be it this one, had to leave for it.
     pub fn keep(&mut self, at: Tick, heard: Heard, limits: &Limits) -> bool {
         if limits.backlog_events == 0 {
             return true;
         }
         let kept = self.0.get_or_insert_default();
         let full = kept.len() >= limits.backlog_events;
-        if full {
-            kept.pop_front();
-        }
         let place =
             kept.partition_point(|other| (other.at, other.heard.position) <= (at, heard.position));
-        kept.insert(place, Kept { at, heard });
+        match (full, place) {
+            (true, 0) => {}
+            (true, _) => {
+                kept.pop_front();
+                kept.insert(place - 1, Kept { at, heard });
+            }
+            (false, _) => kept.insert(place, Kept { at, heard }),
+        }
         full
     }
 

@@ -359,11 +359,15 @@ impl Call {
         }
     }
 
-    /// An event whose waiter had gone: the next waiter gets it, or the backlog keeps it from now on.
+    /// An event whose waiter had gone: the next waiter gets it, or the backlog keeps it, in its old
+    /// place and no longer than it would have kept it anyhow (rule C6).
     fn give_back(&mut self, now: Tick, heard: Heard, limits: &Limits, effects: &mut Vec<Effect>) {
         let waiters = self.waiters.take_matching(&heard);
         if waiters.is_empty() {
-            if self.backlog.keep(now, heard, limits) {
+            let arrived = self.timeline.arrival(heard.position).unwrap_or(now);
+            if arrived + limits.backlog_age <= now {
+                effects.push(Effect::Dropped(DropReason::Expired, 1));
+            } else if self.backlog.keep(arrived, heard, limits) {
                 effects.push(Effect::Dropped(DropReason::Full, 1));
             }
         } else {
