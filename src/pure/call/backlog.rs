@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::event::Heard;
 use super::limits::Limits;
 use super::wants::Wants;
-use crate::pure::time::Tick;
+use crate::pure::time::{Position, Tick};
 
 #[derive(Clone, Debug)]
 struct Kept {
@@ -61,6 +61,16 @@ impl Backlog {
         let taken = kept.remove(place).map(|kept| kept.heard);
         self.tidy();
         taken
+    }
+
+    /// Where the events stand that suit a wait in all but its filter, youngest first. To be asked when
+    /// [`Backlog::take`] found nothing.
+    pub fn filtered_out<'a>(&'a self, wants: &'a Wants) -> impl Iterator<Item = Position> + 'a {
+        let kept = wants.filter.as_ref().and(self.0.as_ref());
+        let kept = kept.into_iter().flat_map(|kept| kept.iter().rev());
+        let suits =
+            move |heard: &&Heard| wants.suits(&heard.event.kind, heard.event.context.as_ref());
+        kept.map(|kept| &kept.heard).filter(suits).map(|heard| heard.position)
     }
 
     /// Drops everything; says how many.

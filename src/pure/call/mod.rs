@@ -34,7 +34,7 @@ use seen::Seen;
 use tight::Tight;
 pub use timeline::{Entry, Timeline};
 pub use view::{CallView, EntryView, SubscriptionView, WaiterView, entry_views};
-use waiters::{Waiter, Waiters};
+use waiters::{NEAR_MISSES, Waiter, Waiters};
 pub use wants::{Condition, Kinds, Wants};
 
 use crate::pure::time::Tick;
@@ -170,9 +170,16 @@ impl Call {
             Input::Wait { id, wants, within, from_backlog } => {
                 self.stirred = now;
                 let kept = if from_backlog { self.backlog.take(&wants) } else { None };
-                match kept {
-                    Some(heard) => effects.push(Effect::Tell(id, heard)),
-                    None => self.wait(now, id, wants, within, limits, effects),
+                if let Some(heard) = kept {
+                    effects.push(Effect::Tell(id, heard));
+                } else {
+                    let mut waiter = Waiter::new(id, wants, now, now + within);
+                    if from_backlog {
+                        let away = self.backlog.filtered_out(&waiter.wants);
+                        waiter.filtered = away.take(NEAR_MISSES).collect();
+                        waiter.filtered.reverse();
+                    }
+                    self.wait(waiter, limits, effects);
                 }
             }
             Input::Retime { id, within } => {
@@ -338,24 +345,14 @@ impl Call {
         known.correlation = known.correlation.take().or(identity.correlation);
     }
 
-    fn wait(
-        &mut self,
-        now: Tick,
-        id: WaiterId,
-        wants: Wants,
-        within: std::time::Duration,
-        limits: &Limits,
-        effects: &mut Vec<Effect>,
-    ) {
-        if within.is_zero() {
-            let waiter = Waiter { id, wants, since: now, until: now, filtered: Vec::new() };
+    fn wait(&mut self, waiter: Waiter, limits: &Limits, effects: &mut Vec<Effect>) {
+        if waiter.until == waiter.since {
             let near_misses = self.near_misses(&waiter, limits);
-            effects.push(Effect::End(id, WaitEnd::TimedOut(near_misses)));
+            effects.push(Effect::End(waiter.id, WaitEnd::TimedOut(near_misses)));
         } else if self.waiters.len() >= limits.waiters {
-            effects.push(Effect::End(id, WaitEnd::Refused));
+            effects.push(Effect::End(waiter.id, WaitEnd::Refused));
         } else {
-            let until = now + within;
-            self.waiters.add(Waiter { id, wants, since: now, until, filtered: Vec::new() });
+            self.waiters.add(waiter);
         }
     }
 
@@ -376,7 +373,6 @@ impl Call {
     }
 
     fn near_misses(&self, waiter: &Waiter, limits: &Limits) -> Vec<NearMiss> {
-        const REPORTED: usize = 8;
         let in_reach = |entry: &&Entry| entry.at + limits.backlog_age > waiter.since;
         let miss = |entry: &Entry| {
             let kind = waiter.wants.kinds.has(&entry.kind);
@@ -391,7 +387,7 @@ impl Call {
             Some(NearMiss { position: entry.position, kind: entry.kind.clone(), failed })
         };
         let recent = self.timeline.entries().rev().take_while(in_reach);
-        let mut found: Vec<_> = recent.filter_map(miss).take(REPORTED).collect();
+        let mut found: Vec<_> = recent.filter_map(miss).take(NEAR_MISSES).collect();
         found.reverse();
         found
     }
