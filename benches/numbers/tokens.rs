@@ -1,11 +1,10 @@
 //! A key and a token, as the issuer of callbacks would make them.
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use switchhook::ports::SigningKey;
 
 /// `kid`.
@@ -25,14 +24,16 @@ pub fn make() -> (String, SigningKey) {
         modulus: encoded(public.modulus().big_endian_without_leading_zero()),
         exponent: encoded(public.exponent().big_endian_without_leading_zero()),
     };
-    let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().expect("encodes");
-    let mut header = Header::new(Algorithm::RS256);
-    header.kid = Some(KEY_ID.to_owned());
+    let header = serde_json::json!({ "alg": "RS256", "kid": KEY_ID, "typ": "JWT" });
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.expect("after 1970").as_secs();
     let claims = serde_json::json!({
         "iss": ISSUER, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + 3600,
     });
-    let key_of = EncodingKey::from_rsa_der(der.as_ref());
-    (jsonwebtoken::encode(&header, &claims, &key_of).expect("signs"), key)
+    let part = |value: serde_json::Value| encoded(value.to_string().as_bytes());
+    let text = format!("{}.{}", part(header), part(claims));
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
+        .expect("signs");
+    (format!("{text}.{}", encoded(&signature)), key)
 }

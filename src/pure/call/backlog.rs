@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::event::Heard;
 use super::limits::Limits;
 use super::wants::Wants;
-use crate::pure::time::Tick;
+use crate::pure::time::{Position, Tick};
 
 #[derive(Clone, Debug)]
 struct Kept {
@@ -25,19 +25,23 @@ impl Backlog {
         self.0.as_ref().map_or(0, |kept| kept.len())
     }
 
-    /// Keeps an event from `at` on. True when the oldest had to leave for it.
+    /// Keeps an event that arrived at `at`. True when the oldest, be it this one, had to leave for it.
     pub fn keep(&mut self, at: Tick, heard: Heard, limits: &Limits) -> bool {
         if limits.backlog_events == 0 {
             return true;
         }
         let kept = self.0.get_or_insert_default();
         let full = kept.len() >= limits.backlog_events;
-        if full {
-            kept.pop_front();
-        }
         let place =
             kept.partition_point(|other| (other.at, other.heard.position) <= (at, heard.position));
-        kept.insert(place, Kept { at, heard });
+        match (full, place) {
+            (true, 0) => {}
+            (true, _) => {
+                kept.pop_front();
+                kept.insert(place - 1, Kept { at, heard });
+            }
+            (false, _) => kept.insert(place, Kept { at, heard }),
+        }
         full
     }
 
@@ -57,6 +61,16 @@ impl Backlog {
         let taken = kept.remove(place).map(|kept| kept.heard);
         self.tidy();
         taken
+    }
+
+    /// Where the events stand that suit a wait in all but its filter, youngest first. To be asked when
+    /// [`Backlog::take`] found nothing.
+    pub fn filtered_out<'a>(&'a self, wants: &'a Wants) -> impl Iterator<Item = Position> + 'a {
+        let kept = wants.filter.as_ref().and(self.0.as_ref());
+        let kept = kept.into_iter().flat_map(|kept| kept.iter().rev());
+        let suits =
+            move |heard: &&Heard| wants.suits(&heard.event.kind, heard.event.context.as_ref());
+        kept.map(|kept| &kept.heard).filter(suits).map(|heard| heard.position)
     }
 
     /// Drops everything; says how many.

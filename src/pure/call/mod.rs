@@ -34,7 +34,7 @@ use seen::Seen;
 use tight::Tight;
 pub use timeline::{Entry, Timeline};
 pub use view::{CallView, EntryView, SubscriptionView, WaiterView, entry_views};
-use waiters::{Waiter, Waiters};
+use waiters::{NEAR_MISSES, Waiter, Waiters};
 pub use wants::{Condition, Kinds, Wants};
 
 use crate::pure::time::Tick;
@@ -70,7 +70,7 @@ impl Phase {
 pub struct Call {
     phase: Phase,
     opened: Tick,
-    /// When anything was last heard of it or asked of it.
+    /// When anything was last heard of it or asked of it, or when somebody last left it.
     stirred: Tick,
     identity: Identity,
     waiters: Waiters,
@@ -113,6 +113,9 @@ impl Call {
             None => self.live(now, input, limits, &mut effects),
         }
         self.waiters.settle();
+        if self.is_forgettable() {
+            effects.push(Effect::Forget);
+        }
         effects
     }
 
@@ -167,9 +170,16 @@ impl Call {
             Input::Wait { id, wants, within, from_backlog } => {
                 self.stirred = now;
                 let kept = if from_backlog { self.backlog.take(&wants) } else { None };
-                match kept {
-                    Some(heard) => effects.push(Effect::Tell(id, heard)),
-                    None => self.wait(now, id, wants, within, limits, effects),
+                if let Some(heard) = kept {
+                    effects.push(Effect::Tell(id, heard));
+                } else {
+                    let mut waiter = Waiter::new(id, wants, now, now + within);
+                    if from_backlog {
+                        let away = self.backlog.filtered_out(&waiter.wants);
+                        waiter.filtered = away.take(NEAR_MISSES).collect();
+                        waiter.filtered.reverse();
+                    }
+                    self.wait(waiter, limits, effects);
                 }
             }
             Input::Retime { id, within } => {
@@ -178,9 +188,9 @@ impl Call {
             }
             Input::Cancel(id) => {
                 if self.waiters.remove(id).is_some() {
+                    self.stirred = now;
                     effects.push(Effect::End(id, WaitEnd::Cancelled));
                 }
-                self.forget_if_unknown(effects);
             }
             Input::Return(heard) => self.give_back(now, heard, limits, effects),
             Input::Subscribe { id, wants } => {
@@ -192,15 +202,20 @@ impl Call {
                 }
             }
             Input::Unsubscribe(id) => {
-                self.subscriptions.retain(|(other, _)| *other != id);
-                self.forget_if_unknown(effects);
+                if let Some(at) = self.subscriptions.iter().position(|(other, _)| *other == id) {
+                    self.stirred = now;
+                    self.subscriptions.remove(at);
+                }
             }
             Input::Claim(identity) => {
                 self.stirred = now;
                 self.known = true;
                 self.identify(identity);
             }
-            Input::Shutdown => self.shut_down(effects),
+            Input::Shutdown => {
+                self.stirred = now;
+                self.shut_down(effects);
+            }
             Input::Woke => {}
         }
     }
@@ -214,9 +229,8 @@ impl Call {
             effects.push(Effect::End(waiter.id, WaitEnd::TimedOut(near_misses)));
         }
         if somebody_left {
-            // Being waited for is not being silent: silence counts from the last wait's end.
+            // Being waited for is not being silent: silence counts from the last one's leaving.
             self.stirred = now;
-            self.forget_if_unknown(effects);
         }
         let dropped = self.backlog.expire(now, limits);
         if dropped > 0 {
@@ -331,33 +345,26 @@ impl Call {
         known.correlation = known.correlation.take().or(identity.correlation);
     }
 
-    fn wait(
-        &mut self,
-        now: Tick,
-        id: WaiterId,
-        wants: Wants,
-        within: std::time::Duration,
-        limits: &Limits,
-        effects: &mut Vec<Effect>,
-    ) {
-        if within.is_zero() {
-            let waiter = Waiter { id, wants, since: now, until: now, filtered: Vec::new() };
+    fn wait(&mut self, waiter: Waiter, limits: &Limits, effects: &mut Vec<Effect>) {
+        if waiter.until == waiter.since {
             let near_misses = self.near_misses(&waiter, limits);
-            effects.push(Effect::End(id, WaitEnd::TimedOut(near_misses)));
-            self.forget_if_unknown(effects);
+            effects.push(Effect::End(waiter.id, WaitEnd::TimedOut(near_misses)));
         } else if self.waiters.len() >= limits.waiters {
-            effects.push(Effect::End(id, WaitEnd::Refused));
+            effects.push(Effect::End(waiter.id, WaitEnd::Refused));
         } else {
-            let until = now + within;
-            self.waiters.add(Waiter { id, wants, since: now, until, filtered: Vec::new() });
+            self.waiters.add(waiter);
         }
     }
 
-    /// An event whose waiter had gone: the next waiter gets it, or the backlog keeps it from now on.
+    /// An event whose waiter had gone: the next waiter gets it, or the backlog keeps it, in its old
+    /// place and no longer than it would have kept it anyhow (rule C6).
     fn give_back(&mut self, now: Tick, heard: Heard, limits: &Limits, effects: &mut Vec<Effect>) {
         let waiters = self.waiters.take_matching(&heard);
         if waiters.is_empty() {
-            if self.backlog.keep(now, heard, limits) {
+            let arrived = self.timeline.arrival(heard.position).unwrap_or(now);
+            if arrived + limits.backlog_age <= now {
+                effects.push(Effect::Dropped(DropReason::Expired, 1));
+            } else if self.backlog.keep(arrived, heard, limits) {
                 effects.push(Effect::Dropped(DropReason::Full, 1));
             }
         } else {
@@ -366,7 +373,6 @@ impl Call {
     }
 
     fn near_misses(&self, waiter: &Waiter, limits: &Limits) -> Vec<NearMiss> {
-        const REPORTED: usize = 8;
         let in_reach = |entry: &&Entry| entry.at + limits.backlog_age > waiter.since;
         let miss = |entry: &Entry| {
             let kind = waiter.wants.kinds.has(&entry.kind);
@@ -381,22 +387,16 @@ impl Call {
             Some(NearMiss { position: entry.position, kind: entry.kind.clone(), failed })
         };
         let recent = self.timeline.entries().rev().take_while(in_reach);
-        let mut found: Vec<_> = recent.filter_map(miss).take(REPORTED).collect();
+        let mut found: Vec<_> = recent.filter_map(miss).take(NEAR_MISSES).collect();
         found.reverse();
         found
     }
 
-    /// A call known only from waits leaves with the last of them.
-    fn forget_if_unknown(&self, effects: &mut Vec<Effect>) {
-        if self.is_forgettable() {
-            effects.push(Effect::Forget);
-        }
-    }
-
-    /// Whether nothing is known of this call and nobody waits for it.
-    pub fn is_forgettable(&self) -> bool {
+    /// Whether nothing is known of this call and nobody waits for it. Asked when a step is done, not
+    /// when a wait ends: what came in with the same step may have made the call known.
+    fn is_forgettable(&self) -> bool {
         let unattended = self.waiters.is_empty() && self.subscriptions.is_empty();
-        !self.known && unattended && self.timeline.is_empty() && self.over.is_none()
+        !self.known && unattended && self.backlog.len() == 0 && self.over.is_none()
     }
 
     fn shut_down(&mut self, effects: &mut Vec<Effect>) {

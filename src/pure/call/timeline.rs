@@ -87,12 +87,14 @@ impl Timeline {
         self.entries.range(from..)
     }
 
+    /// When the event at a position was handled, if its line is still here.
+    pub(super) fn arrival(&self, position: Position) -> Option<Tick> {
+        let at = self.entries.partition_point(|entry| entry.position < position);
+        self.entries.get(at).filter(|entry| entry.position == position).map(|entry| entry.at)
+    }
+
     /// How many lines had to leave.
     pub fn dropped(&self) -> u64 {
         self.dropped
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 }

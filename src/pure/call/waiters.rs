@@ -15,8 +15,8 @@ use crate::pure::time::{Position, Tick};
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::OperationContext;
 
-/// How many events a wait remembers that only its filter turned away.
-const NEAR_MISSES: usize = 8;
+/// How many near misses a wait reports at most: the latest.
+pub(super) const NEAR_MISSES: usize = 8;
 
 /// One standing wait.
 #[derive(Clone, Debug)]
@@ -27,6 +27,12 @@ pub(super) struct Waiter {
     pub until: Tick,
     /// Events that passed everything but the filter.
     pub filtered: Vec<Position>,
+}
+
+impl Waiter {
+    pub fn new(id: WaiterId, wants: Wants, since: Tick, until: Tick) -> Self {
+        Self { id, wants, since, until, filtered: Vec::new() }
+    }
 }
 
 /// All standing waits of a call.
@@ -114,7 +120,7 @@ impl Waiters {
             return false;
         }
         let passes = waiter.wants.passes_filter(heard);
-        if !passes {
+        if !passes && !waiter.filtered.contains(&heard.position) {
             waiter.filtered.push(heard.position);
             if waiter.filtered.len() > NEAR_MISSES {
                 waiter.filtered.remove(0);
