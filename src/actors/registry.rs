@@ -3,14 +3,10 @@
 //! A shard owns `callConnectionId → CallActor` for its part of all ids, lives on an arbiter of its
 //! own, and starts its call actors there. Early is normal: an event for an unknown id opens a call.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-
-use actix::dev::SendError;
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
-use smallvec::SmallVec;
 
 use super::call::{CallActor, catch_up, nothing_since};
 use super::calls::{Gone, Listed, Refusal};
@@ -23,6 +19,8 @@ use crate::ports::{Alarm, Clock, Tick};
 use crate::pure::call::{Call, CloseReason, Effect, Heard, Input, Limits, Phase, WaitEnd};
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::CallConnectionId;
+use actix::dev::SendError;
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
 /// What every call actor of a shard needs around it.
 pub struct Surroundings {
@@ -97,7 +95,9 @@ struct LiveEntry {
     actor: Addr<CallActor>,
     opened: u64,
     connected: bool,
-    /// Whether the index knows its other ids.
+    /// Whether the index knows some of its other ids.
+    indexed: bool,
+    /// Whether the index knows all of them.
     named: bool,
 }
 
@@ -106,8 +106,8 @@ pub struct RegistryActor {
     entries: HashMap<CallConnectionId, Entry>,
     /// Calls by the number of their opening, for pages.
     order: BTreeMap<u64, CallConnectionId>,
-    /// Hash of a server call id or correlation id to the calls that have it.
-    other_ids: HashMap<u64, SmallVec<[CallConnectionId; 1]>>,
+    /// Hash of a server call id or correlation id, and the number of a call that has it.
+    other_ids: BTreeSet<(u64, u64)>,
     /// Ended calls in the order in which they leave.
     graves: VecDeque<(Tick, CallConnectionId, u64)>,
     alarm: Option<Alarm>,
@@ -122,7 +122,7 @@ impl RegistryActor {
         Self {
             entries: HashMap::new(),
             order: BTreeMap::new(),
-            other_ids: HashMap::new(),
+            other_ids: BTreeSet::new(),
             graves: VecDeque::new(),
             alarm: None,
             connected: 0,
@@ -193,7 +193,7 @@ impl RegistryActor {
             CallActor::new(id.clone(), opened, registry, around)
         });
         actor.try_send(asked).map_err(|_| Refusal::Busy)?;
-        let live = LiveEntry { actor, opened, connected: false, named: false };
+        let live = LiveEntry { actor, opened, connected: false, indexed: false, named: false };
         self.entries.insert(id.clone(), Entry::Live(live));
         self.order.insert(opened, id.clone());
         self.around.live.fetch_add(1, Ordering::Relaxed);
@@ -216,10 +216,8 @@ impl RegistryActor {
         let correlation = heard.event.correlation.as_ref().map(|id| id.as_str());
         live.named = server_call.is_some() && correlation.is_some();
         for other in [server_call, correlation].into_iter().flatten() {
-            let calls = self.other_ids.entry(hash(other)).or_default();
-            if !calls.contains(id) {
-                calls.push(id.clone());
-            }
+            live.indexed = true;
+            self.other_ids.insert((hash(other), live.opened));
         }
     }
 
@@ -272,6 +270,10 @@ impl RegistryActor {
         let opened = match &entry {
             Entry::Live(live) => {
                 self.no_longer_live(live.connected);
+                if live.indexed {
+                    // Its other ids went with its actor. Only a call that died comes here with some.
+                    self.other_ids.retain(|(_, opened)| *opened != live.opened);
+                }
                 live.opened
             }
             Entry::Ended { opened, remains } => {
@@ -279,21 +281,12 @@ impl RegistryActor {
                 let server_call = identity.server_call.as_ref().map(|id| hash(id.as_str()));
                 let correlation = identity.correlation.as_ref().map(|id| hash(id.as_str()));
                 for other in [server_call, correlation].into_iter().flatten() {
-                    self.forget_other_id(other, id);
+                    self.other_ids.remove(&(other, *opened));
                 }
                 *opened
             }
         };
         self.order.remove(&opened);
-    }
-
-    fn forget_other_id(&mut self, other: u64, id: &CallConnectionId) {
-        if let Some(calls) = self.other_ids.get_mut(&other) {
-            calls.retain(|call| call != id);
-            if calls.is_empty() {
-                self.other_ids.remove(&other);
-            }
-        }
     }
 
     fn no_longer_live(&mut self, connected: bool) {
@@ -325,7 +318,6 @@ impl RegistryActor {
         if self.entries.is_empty() {
             // A shard that had its busiest hour should not keep the room for it.
             self.entries.shrink_to_fit();
-            self.other_ids.shrink_to_fit();
         }
     }
 
@@ -410,7 +402,9 @@ impl Handler<FindByAnyId> for RegistryActor {
         if let Some((id, _)) = self.entries.get_key_value(find.0.as_str()) {
             return vec![id.clone()];
         }
-        self.other_ids.get(&hash(&find.0)).map(|calls| calls.to_vec()).unwrap_or_default()
+        let hash = hash(&find.0);
+        let numbers = self.other_ids.range((hash, 0)..=(hash, u64::MAX));
+        numbers.filter_map(|(_, opened)| self.order.get(opened)).cloned().collect()
     }
 }
 
