@@ -177,7 +177,7 @@ impl Call {
                     if from_backlog {
                         let away = self.backlog.filtered_out(&waiter.wants);
                         waiter.filtered = away.take(NEAR_MISSES).collect();
-                        waiter.filtered.reverse();
+                        waiter.filtered.sort_unstable();
                     }
                     self.wait(waiter, limits, effects);
                 }

@@ -25,7 +25,7 @@ pub(super) struct Waiter {
     pub wants: Wants,
     pub since: Tick,
     pub until: Tick,
-    /// Events that passed everything but the filter.
+    /// Events that passed everything but the filter, the latest few, in order of position.
     pub filtered: Vec<Position>,
 }
 
@@ -120,8 +120,8 @@ impl Waiters {
             return false;
         }
         let passes = waiter.wants.passes_filter(heard);
-        if !passes && !waiter.filtered.contains(&heard.position) {
-            waiter.filtered.push(heard.position);
+        if !passes && let Err(place) = waiter.filtered.binary_search(&heard.position) {
+            waiter.filtered.insert(place, heard.position);
             if waiter.filtered.len() > NEAR_MISSES {
                 waiter.filtered.remove(0);
             }
