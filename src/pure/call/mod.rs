@@ -176,8 +176,7 @@ impl Call {
                     let mut waiter = Waiter::new(id, wants, now, now + within);
                     if from_backlog {
                         let away = self.backlog.filtered_out(&waiter.wants);
-                        let mut latest: Vec<_> = away.take(NEAR_MISSES).collect();
-                        latest.reverse();
+                        let latest: Vec<_> = away.take(NEAR_MISSES).collect();
                         waiter.turned_away(latest);
                     }
                     self.wait(waiter, limits, effects);

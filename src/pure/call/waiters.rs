@@ -31,7 +31,8 @@ pub(super) struct Waiter {
     pub wants: Wants,
     pub since: Tick,
     pub until: Tick,
-    /// Events that passed everything but the filter. Boxed, because most waits have no filter.
+    /// Events that passed everything but the filter, the latest few, in order of position. Boxed,
+    /// because most waits have no filter.
     filtered: Option<Box<Vec<Position>>>,
 }
 
@@ -44,8 +45,8 @@ impl Waiter {
     pub fn turned_away(&mut self, at: impl IntoIterator<Item = Position>) {
         for position in at {
             let filtered = self.filtered.get_or_insert_default();
-            if !filtered.contains(&position) {
-                filtered.push(position);
+            if let Err(place) = filtered.binary_search(&position) {
+                filtered.insert(place, position);
             }
             if filtered.len() > NEAR_MISSES {
                 filtered.remove(0);
