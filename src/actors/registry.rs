@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use actix::dev::SendError;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
@@ -15,8 +15,8 @@ use smallvec::SmallVec;
 use super::call::{CallActor, catch_up, nothing_since};
 use super::calls::{Gone, Listed, Refusal};
 use super::messages::{
-    Ask, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Route, ShardView, StopWaiting,
-    Woke,
+    Ask, Asked, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Route, ShardView,
+    StopWaiting, Woke,
 };
 use super::telling::{self, EventTelling};
 use crate::ports::{Alarm, Clock, Tick};
@@ -24,7 +24,7 @@ use crate::pure::call::{Call, CloseReason, Effect, Heard, Input, Limits, Phase, 
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::CallConnectionId;
 
-/// What every call actor needs around it.
+/// What every call actor of a shard needs around it.
 pub struct Surroundings {
     /// Time.
     pub clock: Arc<dyn Clock>,
@@ -36,12 +36,52 @@ pub struct Surroundings {
     pub registry_mailbox: usize,
     /// Calls that may live at once, over all shards; one more is refused.
     pub max_calls: usize,
+    /// How many shards there are.
+    pub shards: usize,
     /// How many live now, over all shards.
-    pub live: AtomicU64,
-    /// Numbers the calls in the order in which they were opened.
-    pub opened: AtomicU64,
+    pub live: Arc<AtomicUsize>,
+    /// Numbers the calls in the order in which they were opened, over all shards.
+    pub opened: Arc<AtomicU64>,
+    /// Asks of this shard that nobody has dealt with yet, wherever they wait.
+    pub pending: AtomicUsize,
+    /// Whether no new waits are taken.
+    pub stopping: AtomicBool,
     /// Counters of events.
-    pub telling: EventTelling,
+    pub telling: Arc<EventTelling>,
+}
+
+/// The most messages that a mailbox holds beside asks: an alarm and what goes on between actors.
+const BESIDE: usize = 8;
+
+impl Surroundings {
+    /// Whether nothing can keep another ask from reaching its call: with so few pending, no mailbox
+    /// can be full, and there is room for a new call even if each of them opens one. Then nobody needs
+    /// to wait for the verdict, which costs a thread's wakening for every event.
+    pub fn has_room(&self) -> bool {
+        let pending = self.pending.load(Ordering::Relaxed);
+        let live = self.live.load(Ordering::Relaxed);
+        !self.stopping.load(Ordering::Relaxed)
+            && pending + BESIDE < self.call_mailbox.min(self.registry_mailbox)
+            && live + pending * self.shards < self.max_calls
+    }
+}
+
+/// One pending ask. It counts from its making to its dropping, so that no way of getting lost, not
+/// even a panic, makes the count drift.
+pub struct Pending(Arc<Surroundings>);
+
+impl Pending {
+    /// One more.
+    pub fn count(around: &Arc<Surroundings>) -> Self {
+        around.pending.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(around))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 enum Entry {
@@ -94,27 +134,30 @@ impl RegistryActor {
     fn route(
         &mut self,
         id: CallConnectionId,
-        ask: Ask,
+        asked: Asked,
         ctx: &mut Context<Self>,
     ) -> Result<(), Refusal> {
-        let news = match &ask {
+        if self.stopping && asked.ask.waits() {
+            return Err(Refusal::ShuttingDown);
+        }
+        let news = match &asked.ask {
             Ask::Deliver(heard) => Some(heard.clone()),
             _ => None,
         };
         let admitted = match self.entries.get(&id) {
-            Some(Entry::Live(live)) => match live.actor.try_send(ask) {
+            Some(Entry::Live(live)) => match live.actor.try_send(asked) {
                 Ok(()) => Ok(()),
                 Err(SendError::Full(_)) => {
                     telling::refused("call");
                     Err(Refusal::Busy)
                 }
-                Err(SendError::Closed(ask)) => self.route_to_new(&id, ask, ctx),
+                Err(SendError::Closed(asked)) => self.route_to_new(&id, asked, ctx),
             },
             Some(Entry::Ended { .. }) => {
-                self.answer_for_the_dead(&id, ask);
+                self.answer_for_the_dead(&id, asked.ask);
                 return Ok(());
             }
-            None => self.route_to_new(&id, ask, ctx),
+            None => self.route_to_new(&id, asked, ctx),
         };
         if let (Ok(()), Some(heard)) = (&admitted, news) {
             self.note(&id, &heard);
@@ -126,28 +169,30 @@ impl RegistryActor {
     fn route_to_new(
         &mut self,
         id: &CallConnectionId,
-        ask: Ask,
+        asked: Asked,
         ctx: &mut Context<Self>,
     ) -> Result<(), Refusal> {
         if let Some(Entry::Live(_)) = self.entries.get(id) {
             telling::call_died();
             self.remove(id);
         }
-        if !ask.opens() {
+        if !asked.ask.opens() {
             return Err(Refusal::UnknownCall);
         }
-        if self.stopping && !matches!(ask, Ask::Deliver(_)) {
-            return Err(Refusal::ShuttingDown);
-        }
         let live = self.around.live.load(Ordering::Relaxed);
-        if usize::try_from(live).is_ok_and(|live| live >= self.around.max_calls) {
+        if live >= self.around.max_calls {
             telling::refused("calls");
             return Err(Refusal::Busy);
         }
         let opened = self.around.opened.fetch_add(1, Ordering::Relaxed) + 1;
         let around = Arc::clone(&self.around);
-        let actor = CallActor::new(id.clone(), opened, ctx.address(), around).start();
-        actor.try_send(ask).map_err(|_| Refusal::Busy)?;
+        let registry = ctx.address();
+        let actor = CallActor::create(|ctx| {
+            // Here and not in `started`: messages may come before that, and the default is 16.
+            ctx.set_mailbox_capacity(around.call_mailbox);
+            CallActor::new(id.clone(), opened, registry, around)
+        });
+        actor.try_send(asked).map_err(|_| Refusal::Busy)?;
         let live = LiveEntry { actor, opened, connected: false, named: false };
         self.entries.insert(id.clone(), Entry::Live(live));
         self.order.insert(opened, id.clone());
@@ -301,17 +346,13 @@ fn hash(text: &str) -> u64 {
 
 impl Actor for RegistryActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(self.around.registry_mailbox);
-    }
 }
 
 impl Handler<Route> for RegistryActor {
     type Result = ();
 
     fn handle(&mut self, route: Route, ctx: &mut Self::Context) {
-        let verdict = self.route(route.call, route.ask, ctx);
+        let verdict = self.route(route.call, route.asked, ctx);
         if let Some(admitted) = route.admitted {
             let _gone = admitted.send(verdict);
         }
@@ -410,12 +451,14 @@ impl Handler<StopWaiting> for RegistryActor {
 
     fn handle(&mut self, _: StopWaiting, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
+        self.around.stopping.store(true, Ordering::Relaxed);
         let mut live = 0;
         for entry in self.entries.values() {
             if let Entry::Live(entry) = entry {
                 live += 1;
                 // Past the bound on purpose: one message for each call, once in the process's life.
-                entry.actor.do_send(Ask::ShutDown);
+                let pending = Pending::count(&self.around);
+                entry.actor.do_send(Asked { ask: Ask::ShutDown, pending });
             }
         }
         live

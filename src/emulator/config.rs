@@ -167,6 +167,8 @@ pub struct Behaviour {
     pub roster_includes_app: bool,
     /// Whether two telephones are cut off when the application that dialled them leaves.
     pub pstn_parties_drop_when_app_leaves: bool,
+    /// How long the far end talks on by itself when no application is in the call any more.
+    pub talk_without_app: Duration,
     /// Whether the second `IncomingCall` of a redirected call keeps its `serverCallId` and
     /// `correlationId`. When false it gets a new correlation id.
     pub redirect_keeps_correlation: bool,
@@ -242,6 +244,7 @@ impl Default for Behaviour {
             disconnect_after_answer_failed: true,
             roster_includes_app: false,
             pstn_parties_drop_when_app_leaves: true,
+            talk_without_app: seconds(60),
             redirect_keeps_correlation: true,
             voip_party_left: (0, 7000),
             media_told_at_call_end: false,
@@ -324,6 +327,8 @@ pub struct Limits {
     pub calls: usize,
     /// Participants of one call.
     pub participants: usize,
+    /// Numbers that are known to belong to the resource because they were called.
+    pub numbers: usize,
     /// Media operations that wait on one leg; more are refused with 429.
     pub media_queue: usize,
     /// Callbacks that wait for one call; the oldest leaves.
@@ -351,6 +356,7 @@ impl Default for Limits {
         Self {
             calls: 10_000,
             participants: 350,
+            numbers: 10_000,
             media_queue: 100,
             callbacks_waiting: 1_000,
             deliveries: 5_000,

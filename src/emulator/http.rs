@@ -14,6 +14,9 @@ use super::router::{Route, route};
 use super::shell::Shell;
 use super::world::{Refusal, Reply};
 
+/// Names a request in the caller's own log; it is sent back.
+const CLIENT_ID: &str = "x-ms-client-request-id";
+
 /// What every worker shares.
 pub struct Door {
     /// The world and its surroundings.
@@ -131,10 +134,11 @@ fn answer_api(door: &Door, request: &Request) -> HttpResponse {
     let answer = door.shell.with(|world, now| api::answer(world, now, &request));
     let mut response = written(answer.reply);
     if answer.repeatable {
-        let (name, value) = ("repeatability-result", "accepted");
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        let accepted = HeaderValue::from_static("accepted");
+        response.headers_mut().insert(HeaderName::from_static("repeatability-result"), accepted);
+    }
+    if let Some(id) = header(CLIENT_ID).and_then(|id| HeaderValue::from_str(&id).ok()) {
+        response.headers_mut().insert(HeaderName::from_static(CLIENT_ID), id);
     }
     response
 }

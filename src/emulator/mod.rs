@@ -15,7 +15,7 @@ mod phone_book;
 mod router;
 mod shell;
 mod tokens;
-pub mod world;
+mod world;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -162,7 +162,9 @@ fn pressed(body: PressBody) -> Result<Vec<&'static str>, Refusal> {
             .collect::<Option<Vec<_>>>()
             .filter(|tones| !tones.is_empty())
             .ok_or_else(|| {
-                Refusal::bad("The field tones may hold zero to nine, a to d, pound and asterisk.")
+                Refusal::bad(
+                    "The field tones may hold zero to nine, a to d, pound and asterisk, or be a text like 12#.",
+                )
             }),
     }
 }

@@ -159,8 +159,9 @@ impl Shell {
         self.runtime.spawn(async move {
             let job = effect.job;
             let outcome = tokio::select! {
-                outcome = me.request(effect) => outcome,
+                biased;
                 _ = stopped.wait_for(|stopped| *stopped) => return,
+                outcome = me.request(effect) => outcome,
             };
             me.with(|world, now| world.finished(now, job, &outcome));
         });

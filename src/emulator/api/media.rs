@@ -22,13 +22,13 @@ pub fn play(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusa
     let wish: PlayRequest = body(request)?;
     let sources = required(wish.play_sources.filter(|sources| !sources.is_empty()), "PlaySources")?;
     let sources = sources.into_iter().map(|one| source(one, speech)).collect::<Result<_, _>>()?;
-    let mut play_to = wish.play_to.unwrap_or_default();
-    if play_to.len() > 1 {
-        return Err(Refusal::bad("The field PlayTo may hold one participant, or none for all."));
-    }
+    let mut targets: Vec<_> =
+        wish.play_to.unwrap_or_default().iter().map(|who| who.raw_id().clone()).collect();
+    targets.sort();
+    targets.dedup();
     let looped = wish.play_options.and_then(|options| options.r#loop).unwrap_or_default();
     let media = MediaWish {
-        target: play_to.pop().map(|who| who.raw_id().clone()),
+        targets,
         work: MediaWork::Play { sources, looped },
         interrupt: wish.interrupt_call_media_operation.unwrap_or_default(),
         meta: meta(world, wish.operation_context, wish.operation_callback_uri)?,
@@ -82,7 +82,7 @@ pub fn recognize(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, R
     let prompts = prompts.unwrap_or_else(|| wish.play_prompt.into_iter().collect());
     let prompts = prompts.into_iter().map(|one| source(one, speech)).collect::<Result<_, _>>()?;
     let media = MediaWish {
-        target: Some(target.raw_id().clone()),
+        targets: vec![target.raw_id().clone()],
         work: MediaWork::Recognize(Box::new(Listening::new(prompts, menu))),
         interrupt: wish.interrupt_call_media_operation.unwrap_or_default(),
         meta: meta(world, wish.operation_context, wish.operation_callback_uri)?,
@@ -173,7 +173,7 @@ pub fn send_tones(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, 
         return Err(Refusal::bad("The field TargetParticipant must be a phone number."));
     }
     let media = MediaWish {
-        target: Some(target.raw_id().clone()),
+        targets: vec![target.raw_id().clone()],
         work: MediaWork::SendTones(count),
         interrupt: false,
         meta: meta(world, wish.operation_context.clone(), wish.operation_callback_uri)?,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::outcomes::Outcome;
 use super::roster::ConversationId;
-use super::{State, World};
+use super::{Due, State, World};
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::{CallConnectionId, OperationContext};
 
@@ -55,8 +55,13 @@ impl World {
     /// Tells every application of a conversation who is in it now.
     pub(super) fn tell_roster(&mut self, conversation: ConversationId) {
         let apps = self.conversations.get(conversation).map(|found| found.apps());
-        for call in apps.unwrap_or_default() {
-            self.tell_roster_to(&call);
+        let apps = apps.unwrap_or_default();
+        for call in &apps {
+            self.tell_roster_to(call);
+        }
+        if apps.is_empty() {
+            let talk = self.config.behaviour.talk_without_app;
+            self.later(talk, Due::TalkOver(conversation));
         }
     }
 

@@ -47,8 +47,9 @@ impl World {
     /// # Errors
     /// [`Refusal`] when there are too many calls, or the called one is not of the resource.
     pub fn incoming_call(&mut self, wish: IncomingCallWish) -> Result<IncomingCallNames, Refusal> {
-        let conversation = self.open_conversation()?;
-        if let Some(number) = wish.to.raw_id().number() {
+        let conversation = self.open_conversation(None)?;
+        let may_learn = self.own_numbers.len() < self.config.limits.numbers;
+        if let Some(number) = wish.to.raw_id().number().filter(|_| may_learn) {
             self.own_numbers.insert(number.to_owned());
         }
         self.seat_caller(conversation, wish.from.clone());

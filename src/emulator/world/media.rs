@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::events::News;
-use super::outcomes::{self, Outcome};
+use super::outcomes;
 use super::playback::{Playback, Source};
 use super::recognize::Listening;
 use super::{Due, Meta, Refusal, World, agenda};
@@ -17,7 +17,7 @@ use crate::wire::identifiers::{CallConnectionId, RawId};
 /// All media of one leg.
 #[derive(Default)]
 pub struct Media {
-    lanes: BTreeMap<Lane, Line>,
+    pub(super) lanes: BTreeMap<Lane, Line>,
 }
 
 /// On which leg of the call an operation runs.
@@ -25,23 +25,23 @@ pub struct Media {
 pub enum Lane {
     /// Everybody.
     Main,
-    /// One participant.
-    Sub(RawId),
+    /// Some participants.
+    Sub(Vec<RawId>),
 }
 
 /// What runs on a leg, and what waits for it.
 #[derive(Default)]
-struct Line {
-    running: Option<Op>,
-    waiting: VecDeque<Op>,
+pub struct Line {
+    pub running: Option<Op>,
+    pub waiting: VecDeque<Op>,
 }
 
 /// One media operation.
 pub struct Op {
     pub number: u64,
     pub meta: Meta,
-    /// Whom it is for; `None` is everybody.
-    pub target: Option<RawId>,
+    /// Whom it is for; nobody named is everybody.
+    pub targets: Vec<RawId>,
     pub work: Work,
     pub timer: Option<agenda::Entry>,
 }
@@ -63,8 +63,8 @@ pub struct OpTicket {
 
 /// A media operation as it is asked for.
 pub struct MediaWish {
-    /// Whom it is for; `None` is everybody.
-    pub target: Option<RawId>,
+    /// Whom it is for; nobody named is everybody.
+    pub targets: Vec<RawId>,
     /// What to do.
     pub work: MediaWork,
     /// Whether running and waiting operations of the leg are cut off.
@@ -88,6 +88,19 @@ pub enum MediaWork {
     SendTones(usize),
 }
 
+impl Lane {
+    /// Whether an operation of this leg is refused while the other leg is busy, by Microsoft's table:
+    /// only what is for some participants is, and only beside the like.
+    fn excludes(&self, other: &Self, per_participant: bool) -> bool {
+        match (self, other) {
+            (Self::Sub(mine), Self::Sub(theirs)) => {
+                !per_participant || mine.iter().any(|who| theirs.contains(who))
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Line {
     fn is_idle(&self) -> bool {
         self.running.is_none() && self.waiting.is_empty()
@@ -95,7 +108,7 @@ impl Line {
 }
 
 impl Op {
-    fn canceled(&self) -> EventKind {
+    pub fn canceled(&self) -> EventKind {
         match self.work {
             Work::Play(_) => EventKind::PlayCanceled,
             Work::Recognize(_) => EventKind::RecognizeCanceled,
@@ -103,12 +116,19 @@ impl Op {
         }
     }
 
-    fn failed(&self) -> EventKind {
+    pub fn failed(&self) -> EventKind {
         match self.work {
             Work::Play(_) => EventKind::PlayFailed,
             Work::Recognize(_) => EventKind::RecognizeFailed,
             Work::SendTones(_) => EventKind::SendDtmfTonesFailed,
         }
+    }
+
+    /// Takes somebody off the list of those it is for. Tells whether that leaves nobody.
+    pub fn loses(&mut self, who: &RawId) -> bool {
+        let before = self.targets.len();
+        self.targets.retain(|target| target != who);
+        before > 0 && self.targets.is_empty()
     }
 
     pub fn label(&self) -> &'static str {
@@ -147,28 +167,22 @@ impl World {
     /// [`Refusal`] when the call is not up, the target is not in it, or the table says no.
     pub fn start_media(&mut self, call: &CallConnectionId, wish: MediaWish) -> Result<(), Refusal> {
         self.connected(call)?;
-        if let Some(target) = &wish.target {
+        for target in &wish.targets {
             self.other(call, target)?;
         }
         let lane = self.lane_of(call, &wish);
         let limit = self.config.limits.media_queue;
         let per_participant = self.config.behaviour.sub_leg_per_participant;
         let connection = self.connections.get_mut(call).ok_or_else(Refusal::call_not_found)?;
-        let busy = |(other, line): (&Lane, &Line)| {
-            let in_the_way = match other {
-                Lane::Main => false,
-                Lane::Sub(_) => !per_participant || *other == lane,
-            };
-            in_the_way && !line.is_idle()
-        };
-        let is_sub = matches!(lane, Lane::Sub(_));
-        if is_sub && !wish.interrupt && connection.media.lanes.iter().any(busy) {
+        let in_the_way = |other: &Lane| lane.excludes(other, per_participant);
+        let busy = |(other, line): (&Lane, &Line)| in_the_way(other) && !line.is_idle();
+        if !wish.interrupt && connection.media.lanes.iter().any(busy) {
             return Err(Refusal::wrong_state(
                 "A media operation for one participant is running; wait for it or cancel it.",
             ));
         }
         if wish.interrupt {
-            self.cancel_lanes(call, |other| *other == lane);
+            self.cancel_lanes(call, |other| *other == lane || in_the_way(other));
         }
         self.op_count += 1;
         let work = match wish.work {
@@ -177,7 +191,7 @@ impl World {
             MediaWork::SendTones(count) => Work::SendTones(count),
         };
         let op =
-            Op { number: self.op_count, meta: wish.meta, target: wish.target, work, timer: None };
+            Op { number: self.op_count, meta: wish.meta, targets: wish.targets, work, timer: None };
         let connection = self.connections.get_mut(call).ok_or_else(Refusal::call_not_found)?;
         let line = connection.media.lanes.entry(lane.clone()).or_default();
         if line.waiting.len() >= limit {
@@ -190,15 +204,15 @@ impl World {
 
     fn lane_of(&self, call: &CallConnectionId, wish: &MediaWish) -> Lane {
         let alone = !self.is_group(call);
-        match (&wish.target, &wish.work) {
-            (Some(_), MediaWork::Recognize(_)) if alone => Lane::Main,
-            (Some(target), _) => Lane::Sub(target.clone()),
-            (None, _) => Lane::Main,
+        match (wish.targets.as_slice(), &wish.work) {
+            ([], _) => Lane::Main,
+            (_, MediaWork::Recognize(_)) if alone => Lane::Main,
+            (targets, _) => Lane::Sub(targets.to_vec()),
         }
     }
 
     /// Starts what waits on an idle leg.
-    fn start_next(&mut self, call: &CallConnectionId, lane: &Lane) {
+    pub(super) fn start_next(&mut self, call: &CallConnectionId, lane: &Lane) {
         let Some(connection) = self.connections.get_mut(call) else { return };
         let Some(line) = connection.media.lanes.get_mut(lane) else { return };
         if line.running.is_some() {
@@ -277,82 +291,11 @@ impl World {
 
     pub(super) fn wake_phones(&mut self, ticket: &OpTicket) {
         let Some(op) = self.op(ticket) else { return };
-        let (target, kind) = match &op.work {
-            Work::Play(_) => (op.target.clone(), Prompt::Play),
-            Work::Recognize(_) => (op.target.clone(), Prompt::Recognize),
+        let (targets, kind) = match &op.work {
+            Work::Play(_) => (op.targets.clone(), Prompt::Play),
+            Work::Recognize(_) => (op.targets.clone(), Prompt::Recognize),
             Work::SendTones(_) => return,
         };
-        self.prompt_heard(&ticket.call, target.as_ref(), kind);
-    }
-
-    /// Cancels everything that runs or waits.
-    ///
-    /// # Errors
-    /// [`Refusal`] when the call is not up.
-    pub fn cancel_all_media(&mut self, call: &CallConnectionId) -> Result<(), Refusal> {
-        self.connected(call)?;
-        self.cancel_lanes(call, |_| true);
-        Ok(())
-    }
-
-    /// Cancels the operations of some legs, in the order in which they were asked for.
-    fn cancel_lanes(&mut self, call: &CallConnectionId, which: impl Fn(&Lane) -> bool) {
-        let mut ops = self.take_ops(call, &which);
-        ops.sort_by_key(|op| op.number);
-        for op in ops {
-            let news = News::of(op.canceled(), outcomes::CANCELED);
-            self.tell(call, &op.meta, news);
-        }
-    }
-
-    fn take_ops(&mut self, call: &CallConnectionId, which: &dyn Fn(&Lane) -> bool) -> Vec<Op> {
-        let Some(connection) = self.connections.get_mut(call) else { return Vec::new() };
-        let lanes: Vec<_> =
-            connection.media.lanes.keys().filter(|lane| which(lane)).cloned().collect();
-        let lines = lanes.iter().filter_map(|lane| connection.media.lanes.remove(lane));
-        let ops: Vec<_> =
-            lines.flat_map(|line| line.running.into_iter().chain(line.waiting)).collect();
-        for entry in ops.iter().filter_map(|op| op.timer) {
-            self.agenda.cancel(entry);
-        }
-        ops
-    }
-
-    pub(super) fn media_ends_with_call(&mut self, call: &CallConnectionId) {
-        if self.config.behaviour.media_told_at_call_end {
-            self.cancel_lanes(call, |_| true);
-        } else {
-            self.take_ops(call, &|_| true);
-        }
-    }
-
-    /// Whoever an operation was for is gone: it fails.
-    pub(super) fn media_party_left(&mut self, call: &CallConnectionId, who: &RawId) {
-        if !self.is_group(call) && self.others(call).is_empty() {
-            return; // the call itself is about to end
-        }
-        self.fail_ops_for(call, who, &outcomes::PARTY_GONE);
-    }
-
-    fn fail_ops_for(&mut self, call: &CallConnectionId, who: &RawId, why: &Outcome) {
-        let Some(connection) = self.connections.get_mut(call) else { return };
-        let mut failed = Vec::new();
-        for line in connection.media.lanes.values_mut() {
-            let theirs = |op: &Op| op.target.as_ref() == Some(who);
-            failed.extend(line.running.take_if(|op| theirs(op)));
-            let (gone, kept) = line.waiting.drain(..).partition(theirs);
-            line.waiting = kept;
-            failed.extend::<VecDeque<_>>(gone);
-        }
-        let lanes: Vec<_> = connection.media.lanes.keys().cloned().collect();
-        for op in failed {
-            if let Some(entry) = op.timer {
-                self.agenda.cancel(entry);
-            }
-            self.tell(call, &op.meta, News::of(op.failed(), why.clone()));
-        }
-        for lane in lanes {
-            self.start_next(call, &lane);
-        }
+        self.prompt_heard(&ticket.call, &targets, kind);
     }
 }

@@ -6,6 +6,9 @@
 
 mod agenda;
 mod calls;
+mod cancel;
+mod connection;
+mod endings;
 mod events;
 mod far_end;
 mod grid;
@@ -37,7 +40,7 @@ use super::config::EmulatorConfig;
 use crate::pure::time::Tick;
 use crate::wire::identifiers::{CallConnectionId, IncomingCallContext};
 
-pub use calls::{CallSetup, Connection, State};
+pub use connection::{CallSetup, Connection, State};
 pub use events::Meta;
 pub use far_end::{Deed, IncomingCallWish};
 pub use media::{MediaWish, MediaWork};
@@ -130,6 +133,7 @@ enum Due {
     ConnectionUp(CallConnectionId),
     RingOver(RingId),
     PhoneReacts(RingId, super::phone_book::OnRing),
+    TalkOver(ConversationId),
     ScriptStep(ConversationId, crate::wire::identifiers::RawId, usize),
     Media(media::OpTicket),
     Post(CallConnectionId),
@@ -250,6 +254,7 @@ impl World {
             Due::ConnectionUp(call) => self.connection_up(&call),
             Due::RingOver(ring) => self.ring_timed_out(ring),
             Due::PhoneReacts(ring, how) => self.phone_reacts(ring, how),
+            Due::TalkOver(conversation) => self.talk_over(conversation),
             Due::ScriptStep(conversation, who, step) => {
                 self.script_step(conversation, &who, step);
             }

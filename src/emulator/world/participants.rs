@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::calls::{caller_for, voip_ended};
+use super::calls::caller_for;
+use super::endings::voip_ended;
 use super::events::News;
 use super::outcomes::{self, Outcome};
 use super::ringing::{Purpose, Ring};

@@ -133,7 +133,7 @@ impl World {
         for call in apps.unwrap_or_default() {
             let Some(connection) = self.connections.get_mut(&call) else { continue };
             for (lane, op) in connection.media.running() {
-                if matches!(op.work, Work::Recognize(_)) && op.target.as_ref() == Some(who) {
+                if matches!(op.work, Work::Recognize(_)) && op.targets.contains(who) {
                     let (call, lane) = (call.clone(), lane.clone());
                     found.push(OpTicket { call, lane, number: op.number });
                 }

@@ -126,7 +126,9 @@ impl World {
 
     fn belongs_to_resource(&self, ring: &Ring) -> bool {
         let raw = ring.target.raw_id();
+        let called_from_outside = matches!(ring.purpose, Purpose::Incoming) && ring.hops == 0;
         match raw.number() {
+            Some(_) if called_from_outside => true,
             Some(number) => self.config.any_number || self.own_numbers.contains(number),
             None => raw.as_str().starts_with(&self.config.identity_prefix),
         }

@@ -118,15 +118,19 @@ impl Conversations {
 }
 
 impl World {
-    /// Opens a conversation.
+    /// Opens a conversation, under a correlation id that is known already or a new one.
     ///
     /// # Errors
     /// [`Refusal`] when there are as many as the emulator holds.
-    pub(super) fn open_conversation(&mut self) -> Result<ConversationId, Refusal> {
+    pub(super) fn open_conversation(
+        &mut self,
+        correlation: Option<CorrelationId>,
+    ) -> Result<ConversationId, Refusal> {
         if self.conversations.len() >= self.config.limits.calls {
             return Err(Refusal::full("calls"));
         }
-        let (server, correlation) = (self.ids.server_call(), self.ids.correlation());
+        let server = self.ids.server_call();
+        let correlation = correlation.unwrap_or_else(|| self.ids.correlation());
         Ok(self.conversations.open(server, correlation))
     }
 

@@ -60,7 +60,7 @@ impl World {
     pub(super) fn prompt_heard(
         &mut self,
         call: &CallConnectionId,
-        target: Option<&RawId>,
+        targets: &[RawId],
         kind: Prompt,
     ) {
         let Some(conversation) = self.connections.get(call).map(|found| found.conversation) else {
@@ -69,7 +69,7 @@ impl World {
         let Some(found) = self.conversations.get_mut(conversation) else { return };
         let mut woken = Vec::new();
         for party in &mut found.parties {
-            let meant = target.is_none_or(|target| target == party.who.raw_id());
+            let meant = targets.is_empty() || targets.contains(party.who.raw_id());
             let Some(script) = party.script.as_mut().filter(|_| meant && party.seat == Seat::Phone)
             else {
                 continue;

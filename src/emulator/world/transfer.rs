@@ -32,9 +32,7 @@ impl World {
             return Err(Refusal::bad("A participant cannot be transferred to itself."));
         }
         let correlation = self.conversation_of(call).map(|found| found.correlation.clone());
-        let correlation = correlation.ok_or_else(Refusal::call_not_found)?;
-        let server = self.ids.server_call();
-        let conversation = self.conversations.open(server, correlation);
+        let conversation = self.open_conversation(correlation)?;
         let purpose =
             Purpose::Transfer { call: call.clone(), transferee: transferee.clone(), meta };
         let mut ring = Ring::new(conversation, target, transferee, purpose);

@@ -169,6 +169,12 @@ impl Waiters {
         }
     }
 
+    /// Whether nothing is held here, not even room.
+    #[cfg(test)]
+    pub fn is_bare(&self) -> bool {
+        self.standing.capacity() + self.index.capacity() + self.deadlines.capacity() == 0
+    }
+
     fn schedule(&mut self, until: Tick, id: WaiterId) {
         if self.deadlines.capacity() == 0 {
             self.deadlines.reserve_exact(1);
