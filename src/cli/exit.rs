@@ -121,8 +121,11 @@ fn problem_text(problem: &Map<String, Value>) -> String {
         text.push_str(&format!("\n  {}", member("detail")));
     }
     let known = ["type", "title", "status", "code", "detail"];
-    for (name, value) in problem.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
-        text.push_str(&format!("\n  {name}: {value}"));
+    let nothing = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    for (name, value) in problem {
+        if !known.contains(&name.as_str()) && !nothing(value) {
+            text.push_str(&format!("\n  {name}: {value}"));
+        }
     }
     text
 }
@@ -153,9 +156,9 @@ mod tests {
     #[test]
     fn a_problem_is_told_with_code_detail_and_what_else_it_says() {
         let problem = serde_json::json!({"type": "urn:x", "title": "no such event came in time",
-            "status": 408, "code": "wait_timed_out", "nearMisses": []});
+            "status": 408, "code": "wait_timed_out", "nearMisses": ["x"], "others": []});
         let failure = Failure::problem(408, problem.as_object().cloned().unwrap_or_default());
-        let text = "no such event came in time (wait_timed_out)\n  nearMisses: []";
+        let text = "no such event came in time (wait_timed_out)\n  nearMisses: [\"x\"]";
         assert_eq!(failure.text().as_deref(), Some(text));
         assert_eq!(failure.json(), Some(problem));
     }

@@ -31,7 +31,6 @@ enum Command {
     /// One assignment
     Get {
         /// +14255551212, +1425*, 8:acs:… or *
-        #[arg(allow_hyphen_values = false)]
         key: String,
     },
     /// Write an assignment, in place of the one that was there

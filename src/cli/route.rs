@@ -132,7 +132,7 @@ fn tree(explanation: &Value) -> String {
     }
     let without = candidates.len() - candidates.iter().filter(assigned).count();
     if without > 0 {
-        lines.push(format!("├─ {without} more keys would fit and are not assigned"));
+        lines.push(format!("├─ (would fit, but not assigned: {without} more)"));
     }
     lines.push(format!("└─ {}", verdict(explanation)));
     lines.join("\n")
@@ -185,7 +185,7 @@ mod tests {
             │  ├─ step 0: reject (busy)  condition failed: caller not listed\n\
             │  ├─ step 1: redirect to 8:acs:a  chosen\n\
             ├─ *  less specific (version 1)\n\
-            ├─ 1 more keys would fit and are not assigned\n\
+            ├─ (would fit, but not assigned: 1 more)\n\
             └─ redirect to 8:acs:a";
         assert_eq!(tree(&explanation), expected);
         assert_eq!(Expected::of(&explanation), Some(Expected::Redirected));
