@@ -104,7 +104,6 @@ fn start_emulator(
         listen: settings.emulator.listen,
         access_key: settings.emulator.access_key.expose().to_owned(),
         phones,
-        any_number: true,
         subscriptions: vec![Subscription {
             name: "switchhook".to_owned(),
             endpoint: event_grid_url.to_owned(),

@@ -70,7 +70,6 @@ impl Stage {
             listen: ([127, 0, 0, 1], 0).into(),
             seed: Some(7),
             phones: setting.phones,
-            any_number: true,
             subscriptions: vec![Subscription {
                 name: "switchhook".to_owned(),
                 endpoint,

@@ -31,20 +31,20 @@ pub(super) struct Waiter {
     pub wants: Wants,
     pub since: Tick,
     pub until: Tick,
-    /// Events that passed everything but the filter, the latest few, in order of position. Boxed,
-    /// because most waits have no filter.
-    filtered: Option<Box<Vec<Position>>>,
+    /// Events that passed everything but the filter, the latest few, in order of position. A slice,
+    /// because most waits have no filter and every wait has room for it.
+    filtered: Box<[Position]>,
 }
 
 impl Waiter {
     pub fn new(id: WaiterId, wants: Wants, since: Tick, until: Tick) -> Self {
-        Self { id, wants, since, until, filtered: None }
+        Self { id, wants, since, until, filtered: Box::default() }
     }
 
     /// Remembers events that only the filter turned away, the latest of them.
     pub fn turned_away(&mut self, at: impl IntoIterator<Item = Position>) {
+        let mut filtered = std::mem::take(&mut self.filtered).into_vec();
         for position in at {
-            let filtered = self.filtered.get_or_insert_default();
             if let Err(place) = filtered.binary_search(&position) {
                 filtered.insert(place, position);
             }
@@ -52,11 +52,12 @@ impl Waiter {
                 filtered.remove(0);
             }
         }
+        self.filtered = filtered.into();
     }
 
     /// Whether only the filter turned that event away.
     pub fn has_turned_away(&self, position: Position) -> bool {
-        self.filtered.as_ref().is_some_and(|filtered| filtered.contains(&position))
+        self.filtered.contains(&position)
     }
 
     fn really_wants(&mut self, heard: &Heard) -> bool {
