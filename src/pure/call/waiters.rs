@@ -175,6 +175,12 @@ impl Waiters {
         self.standing.capacity() + self.index.capacity() + self.deadlines.capacity() == 0
     }
 
+    /// How many waits, places in the index and deadlines are held.
+    #[cfg(test)]
+    pub fn held(&self) -> [usize; 3] {
+        [self.standing.len(), self.index.len(), self.deadlines.len()]
+    }
+
     fn schedule(&mut self, until: Tick, id: WaiterId) {
         if self.deadlines.capacity() == 0 {
             self.deadlines.reserve_exact(1);

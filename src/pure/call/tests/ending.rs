@@ -178,3 +178,24 @@ fn c17_the_last_wait_takes_the_index_and_the_deadlines_with_it() {
     stage.step(Input::Shutdown);
     assert!(stage.call.waiters.is_bare(), "shut down");
 }
+
+#[test]
+fn c17_a_standing_wait_holds_nothing_of_those_that_came_and_went() {
+    let mut stage = Stage::new();
+    stage.wait_for(0, kinds(&[PlayFailed, PlayCanceled]), 10_000);
+    for id in 1..=1_000 {
+        let wants = || kinds(&[PlayCompleted, CallConnected]).context(context("op"));
+        match id % 3 {
+            0 => assert_eq!(stage.wait(id, wants()), []),
+            1 => assert_eq!(stage.wait(id, Wants::any().context(context("op"))), []),
+            _ => assert_eq!(stage.wait_for(id, wants(), 20_000), []),
+        }
+        match id % 2 {
+            0 => drop(stage.cancel(id)),
+            _ => drop(stage.hear(&heard(id, PlayCompleted, Some("op")))),
+        }
+        let [waits, index, deadlines] = stage.call.waiters.held();
+        assert_eq!((waits, index), (1, 2), "after {id}");
+        assert!(deadlines <= 2 + 8, "{deadlines} deadlines for one wait after {id}");
+    }
+}
