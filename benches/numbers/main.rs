@@ -4,8 +4,14 @@
 
 mod core;
 mod events;
+mod http;
 mod memory;
 mod report;
+mod tokens;
+
+/// The allocator of the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -14,6 +20,7 @@ fn main() {
     }) {
         match role.as_str() {
             "memory" => memory::child(&rest),
+            "server" => http::child(&rest),
             other => report::say(&format!("no such child: {other}")),
         }
         return;
@@ -22,7 +29,16 @@ fn main() {
     if wanted("p1") {
         core::p1();
     }
+    if wanted("p2") {
+        http::p2();
+    }
+    if wanted("p2b") {
+        http::p2b();
+    }
     if wanted("p5") {
         memory::p5();
+    }
+    if wanted("p6") {
+        http::p6();
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
 use super::calls::Gone;
-use super::messages::{Ask, CallLeft, CallOver, CatchUp, Listener, Resume, Route, WaitReply, Woke};
+use super::messages::{
+    Ask, Asked, CallLeft, CallOver, CatchUp, Listener, Resume, Route, WaitReply, Woke,
+};
 use super::registry::{RegistryActor, Surroundings};
 use super::telling;
 use crate::ports::{Alarm, Tick};
@@ -208,7 +210,6 @@ impl Actor for CallActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(self.around.call_mailbox);
         self.set_alarm(ctx);
     }
 }
@@ -224,17 +225,17 @@ impl Drop for CallActor {
     }
 }
 
-impl Handler<Ask> for CallActor {
+impl Handler<Asked> for CallActor {
     type Result = ();
 
-    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
+    fn handle(&mut self, asked: Asked, ctx: &mut Self::Context) {
         if self.call.is_none() {
             // The call is over and the registry keeps its remains: it knows the answer.
             let call = self.id.clone();
-            self.registry.do_send(Route { call, ask, admitted: None });
+            self.registry.do_send(Route { call, asked, admitted: None });
             return;
         }
-        match ask {
+        match asked.ask {
             Ask::Deliver(heard) => self.drive(Input::Event(heard), ctx),
             Ask::WaitFor { id, wants, within, resume, reply } => {
                 let from_backlog = resume.is_none();

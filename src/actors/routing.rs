@@ -234,11 +234,11 @@ impl Handler<PutNumber> for RoutingActor {
 
     fn handle(&mut self, put: PutNumber, _: &mut Self::Context) -> Self::Result {
         let PutNumber { key, draft, if_match, who, why } = put;
-        let (table, assignment) = self.table.put(&key, draft, if_match)?;
         let limit = self.settings.assignments;
-        if table.len() > limit && table.len() > self.table.len() {
+        if self.table.len() >= limit && self.table.get(&key).is_none() {
             return Err(WriteError::Full { limit });
         }
+        let (table, assignment) = self.table.put(&key, draft, if_match)?;
         let changed = key.clone();
         self.replace_table(table, |version, at| Change {
             version,

@@ -111,6 +111,10 @@ impl Desk {
     }
 
     fn with(change: impl FnOnce(&mut RoutingSettings)) -> Self {
+        Self::at(Table::default(), change)
+    }
+
+    fn at(table: Table, change: impl FnOnce(&mut RoutingSettings)) -> Self {
         let clock = ManualClock::starting_at("2025-11-21T08:30:00Z".parse().unwrap());
         let azure = Arc::new(Azure {
             clock: Arc::clone(&clock),
@@ -122,7 +126,7 @@ impl Desk {
         let mut settings = RoutingSettings::new(CALLBACK);
         change(&mut settings);
         let (ticks, door) = (Arc::clone(&clock), Arc::clone(&azure));
-        let routing = RoutingActor::new(settings, Table::default(), ticks, door, ear).start();
+        let routing = RoutingActor::new(settings, table, ticks, door, ear).start();
         Self { clock, azure, heard, routing }
     }
 
@@ -457,6 +461,23 @@ async fn i7_there_is_a_limit_to_the_assignments() {
 }
 
 #[actix_web::test]
+async fn i7_a_loaded_table_is_listed_in_pages_of_bounded_size() {
+    let stored = |number: u32| {
+        let json =
+            json!({"key": format!("+1{number:04}"), "steps": [action("ignore")], "version": 9});
+        Draft::parse(&json).unwrap().into_stored().unwrap()
+    };
+    let desk = Desk::at(Table::load(0, (0..1_001).map(stored)).unwrap(), |_| {});
+    let list = |after| ListNumbers { after, limit: usize::MAX };
+    let first = desk.routing.send(list(None)).await.unwrap();
+    assert_eq!((first.value.len(), first.version, first.total), (1_000, 9, 1_001));
+    let last = first.value.last().map(|numbered| numbered.key.clone());
+    let second = desk.routing.send(list(last)).await.unwrap();
+    assert_eq!(second.value.iter().map(|found| found.key.text()).collect::<Vec<_>>(), ["+11000"]);
+    assert_eq!(desk.put("+1", json!([action("ignore")])).await, Ok(10), "versions go on");
+}
+
+#[actix_web::test]
 async fn i9_a_redirected_call_is_not_sent_back_when_the_table_changes_in_between() {
     let desk = Desk::new();
     desk.put("+14255550100", json!([redirect("8:acs:r_u")])).await.unwrap();
@@ -491,6 +512,49 @@ async fn i9_somebody_who_dials_again_is_served_again() {
             assert_eq!(desk.settled(id).await.fate, Some(wanted), "round {round}");
         }
         desk.clock.advance(Duration::from_secs(10));
+    }
+}
+
+#[actix_web::test]
+async fn i9_a_refused_redirect_is_forgotten_and_one_without_an_answer_is_not() {
+    let desk = Desk::new();
+    desk.put("+14255550100", json!([redirect("8:acs:r_u"), action("reject")])).await.unwrap();
+    for round in 0..8 {
+        desk.azure.will([Reply::Refused(404)]);
+        let id = desk.ring("4:+14255550100", &format!("refused {round}"), FRESH).await.unwrap();
+        let record = desk.settled(id).await;
+        assert_eq!((record.fate, record.attempts.len()), (Some(Fate::Rejected), 2), "{round}");
+    }
+    desk.azure.will([Reply::Silent]);
+    let id = desk.ring("4:+14255550100", "silent", FRESH).await.unwrap();
+    desk.settled(id).await;
+    desk.put("+14255550100", json!([action("answer")])).await.unwrap();
+    desk.put("8:acs:r_u", json!([redirect("+14255550100")])).await.unwrap();
+    let id = desk.ring("8:acs:r_u", "it rings after all", FRESH).await.unwrap();
+    assert_eq!(desk.settled(id).await.fate, Some(Fate::LoopPrevented));
+}
+
+#[actix_web::test]
+async fn i10_an_explanation_knows_the_redirects_of_the_minute_before_its_instant() {
+    let desk = Desk::new();
+    desk.put("+14255550100", json!([redirect("8:acs:r_u")])).await.unwrap();
+    let id = desk.ring("4:+14255550100", "a", FRESH).await.unwrap();
+    desk.settled(id).await;
+    desk.put("+14255550100", json!([action("answer")])).await.unwrap();
+    desk.put("8:acs:r_u", json!([redirect("+14255550100")])).await.unwrap();
+    let now = desk.clock.wall();
+    let minute = Duration::from_secs(60);
+    for (at, wanted) in [
+        (None, Verdict::LoopPrevented),
+        (Some(now), Verdict::LoopPrevented),
+        (Some(now + minute - Duration::from_millis(1)), Verdict::LoopPrevented),
+        (Some(now + minute), Verdict::Act),
+        (Some(Timestamp::MAX), Verdict::Act),
+    ] {
+        let (caller, callee) = (CALLER, "8:acs:r_u");
+        let [caller, callee] = [caller, callee].map(|text| Party::parse(text).unwrap());
+        let told = desk.routing.send(Explain { caller, callee, at }).await.unwrap();
+        assert_eq!(told.verdict, wanted, "{at:?}");
     }
 }
 

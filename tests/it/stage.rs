@@ -1,1 +1,215 @@
-//! Placeholder.
+//! The stage on which stories are told: the real app, the real emulator, and clocks.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use switchhook::app::{App, Listeners};
+use switchhook::clock::{ManualClock, SystemClock};
+use switchhook::emulator::{
+    Behaviour, Emulator, EmulatorConfig, OnRing, Phone, PhoneBook, Schema, Subscription,
+};
+use switchhook::ports::Clock;
+use switchhook::settings::{Given, Purpose, Secret, Settings};
+
+/// How long the outside world may take before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The secret in our webhook URLs.
+pub const KEY: &str = "a-secret-of-the-stage";
+
+/// What differs from the default stage.
+pub struct Setting {
+    /// The far ends.
+    pub phones: PhoneBook,
+    /// Seconds of the emulator for each real one.
+    pub speed: u32,
+    /// Changes to the settings.
+    pub settings: Box<dyn Fn(&mut Settings)>,
+    /// Changes to the emulator.
+    pub emulator: Box<dyn Fn(&mut EmulatorConfig)>,
+    /// In which schema Event Grid delivers.
+    pub schema: Schema,
+    /// A clock that is held, for the service; the emulator's goes on by itself.
+    pub held: Option<Arc<ManualClock>>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            phones: PhoneBook::default(),
+            speed: 50,
+            settings: Box::new(|_| {}),
+            emulator: Box::new(|_| {}),
+            schema: Schema::EventGrid,
+            held: None,
+        }
+    }
+}
+
+/// Service and emulator, wired to each other on free ports.
+pub struct Stage {
+    pub app: App,
+    pub emulator: Emulator,
+    pub http: reqwest::Client,
+}
+
+impl Stage {
+    pub async fn new() -> Self {
+        Self::with(Setting::default()).await
+    }
+
+    pub async fn with(setting: Setting) -> Self {
+        let mut settings = defaults();
+        (setting.settings)(&mut settings);
+        let listeners = Listeners::bind(&settings).expect("free ports");
+        settings.public.base_url = listeners.public_url();
+        let endpoint = format!("{}/webhooks/eventgrid?key={KEY}", listeners.public_url());
+        let mut config = EmulatorConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            seed: Some(7),
+            phones: setting.phones,
+            any_number: true,
+            subscriptions: vec![Subscription {
+                name: "switchhook".to_owned(),
+                endpoint,
+                schema: setting.schema,
+                headers: Default::default(),
+                included_event_types: Vec::new(),
+            }],
+            // Requests are dated by the service's clock, not by the emulator's fast one.
+            callers_clock: Some(SystemClock::start()),
+            behaviour: Behaviour::default(),
+            ..EmulatorConfig::default()
+        };
+        (setting.emulator)(&mut config);
+        let audience = config.audience.clone();
+        let fast = SystemClock::start_at_speed(setting.speed);
+        let emulator = Emulator::start(config, fast).expect("the emulator starts");
+        settings.azure.connection_string = Secret::new(emulator.connection_string());
+        settings.callbacks.openid_url = emulator.openid_configuration_url();
+        settings.callbacks.audience = audience;
+        let clock: Arc<dyn Clock> = match setting.held {
+            Some(held) => held,
+            None => SystemClock::start(),
+        };
+        let app = App::start_on(listeners, &settings, clock).await.expect("the app starts");
+        Self { app, emulator, http: reqwest::Client::new() }
+    }
+
+    /// A URL of the public listener.
+    pub fn public(&self, path: &str) -> String {
+        format!("{}{path}", self.app.public_url())
+    }
+
+    /// A URL of the private listener.
+    pub fn private(&self, path: &str) -> String {
+        format!("{}{path}", self.app.private_url())
+    }
+
+    /// A URL of the emulator.
+    pub fn emulated(&self, path: &str) -> String {
+        format!("{}{path}", self.emulator.base_url())
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.http.get(self.private(path))).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        answer(self.http.post(self.private(path)).json(&body)).await
+    }
+
+    /// Assigns a number.
+    pub async fn assign(&self, key: &str, steps: Value) {
+        let path = format!("/v1/numbers/{}", switchhook::wire::calling::segment(key));
+        let put = self.http.put(self.private(&path)).json(&json!({ "steps": steps }));
+        let (status, body) = answer(put).await;
+        assert!(status == 200 || status == 201, "{status} {body}");
+    }
+
+    /// Somebody calls, from outside; gives the server call id.
+    pub async fn ring(&self, from: &str, to: &str) -> String {
+        let url = self.emulated("/emulator/incoming-calls");
+        let ring = self.http.post(url).json(&json!({ "from": from, "to": to }));
+        let (status, body) = answer(ring).await;
+        assert_eq!(status, 201, "{body}");
+        body["serverCallId"].as_str().expect("a server call id").to_owned()
+    }
+
+    /// The decision about a call, once there is one.
+    pub async fn decision(&self, server_call: &str) -> Value {
+        eventually("a decision", || async {
+            let (_, body) = self.get("/admin/incoming").await;
+            let decisions = body.as_array().cloned().unwrap_or_default();
+            let found = decisions.into_iter().rev().find(|d| d["serverCallId"] == server_call)?;
+            (!found["fate"].is_null()).then_some(found)
+        })
+        .await
+    }
+
+    /// Posts callbacks as Azure would, with our key but without a token.
+    pub async fn callback(&self, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let url = self.public(&format!("/webhooks/calls?key={KEY}"));
+        answer(self.http.post(url).header("content-type", "application/json").body(body)).await
+    }
+}
+
+/// The default settings, with our keys, free ports, and nothing of Azure's.
+pub fn defaults() -> Settings {
+    let given = Given { file: None, environment: Vec::new(), flags: Vec::new() };
+    let mut settings = Settings::load(&given, Purpose::Local).expect("the defaults are good");
+    settings.public.listen = ([127, 0, 0, 1], 0).into();
+    settings.private.listen = ([127, 0, 0, 1], 0).into();
+    settings.callbacks.key = Secret::new(KEY);
+    settings.event_grid.key = Secret::new(KEY);
+    settings.calls.shards = 2;
+    settings
+}
+
+/// A phone that does this when it rings.
+pub fn phone(on_ring: OnRing) -> Phone {
+    Phone { on_ring, ..Phone::default() }
+}
+
+/// Status and JSON of an answer; null for an empty body.
+pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.expect("an answer");
+    let status = response.status().as_u16();
+    let text = response.text().await.expect("a body");
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+/// Polls the outside world until it says something, or fails after [`PATIENCE`].
+pub async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// One mid-call event about `call`, as Azure would post it, alone.
+pub fn event(call: &str, id: &str, kind: &str, context: Option<&str>) -> Value {
+    let mut data = json!({
+        "callConnectionId": call, "serverCallId": format!("server-{call}"),
+        "correlationId": format!("correlation-{call}"),
+        "resultInformation": {"code": 200, "subCode": 0, "message": "fine"},
+    });
+    if let Some(context) = context {
+        data["operationContext"] = context.into();
+    }
+    json!({
+        "id": id, "source": format!("calling/callConnections/{call}"),
+        "type": format!("Microsoft.Communication.{kind}"), "specversion": "1.0",
+        "time": "2025-11-21T08:30:18.2222206+00:00", "datacontenttype": "application/json",
+        "data": data,
+    })
+}

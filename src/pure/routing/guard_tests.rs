@@ -51,6 +51,29 @@ fn i9_a_call_is_known_by_its_ids_wherever_it_rings() {
 }
 
 #[test]
+fn i9_of_two_calls_that_were_sent_to_the_same_party_the_newer_rings() {
+    let mut guard = Guard::new(LIMITS);
+    assert_eq!(send(&mut guard, 0, &leg("+1", "+2", 0), "8:acs:a"), None);
+    assert_eq!(send(&mut guard, 1, &leg("+1", "+3", 0), "8:acs:a"), None);
+    let rings = leg("+1", "8:acs:a", 0);
+    assert_eq!(guard.verdict(Tick(2), &rings, &party("+3")), Some(Held::TargetWasVisited));
+    assert_eq!(guard.verdict(Tick(2), &rings, &party("+2")), None);
+}
+
+#[test]
+fn i9_a_call_that_took_over_the_id_of_another_keeps_it() {
+    let mut guard = Guard::new(LIMITS);
+    send(&mut guard, 0, &leg("+8", "+2", 8), "8:acs:a");
+    send(&mut guard, 1, &leg("+1", "+2", 7), "8:acs:b");
+    let both = Leg { calls: [7, 8].into_iter().collect(), ..leg("+1", "8:acs:b", 0) };
+    assert_eq!(send(&mut guard, 50_000, &both, "8:acs:c"), None);
+    guard.forget(Tick(60_500));
+    let elsewhere = leg("+1", "+5", 8);
+    let held = guard.verdict(Tick(60_500), &elsewhere, &party("8:acs:b"));
+    assert_eq!(held, Some(Held::TargetWasVisited));
+}
+
+#[test]
 fn i9_a_call_is_sent_on_at_most_max_hops_times() {
     let mut guard = Guard::new(LIMITS);
     for hop in 1..=3 {

@@ -95,6 +95,18 @@ fn i9_circles_in_the_table_are_refused_when_written() {
         ("+4", redirect(&["+5", "+1"])),
         &["+4", "+1", "8:acs:a"],
     );
+    // Two ways to the same end are no circle, and do not hide one.
+    circle(
+        &[
+            ("+5", ignore()),
+            ("+4", redirect(&["+5"])),
+            ("+3", redirect(&["+4"])),
+            ("+2", redirect(&["+4"])),
+            ("+6", redirect(&["+1"])),
+        ],
+        ("+1", redirect(&["+6", "+2", "+3"])),
+        &["+1", "+6"],
+    );
     // Through prefixes and the star, by the table's own lookup.
     circle(&[], ("+1425*", redirect(&["+14255550100"])), &["+1425*"]);
     circle(&[("+7", redirect(&["+14255"]))], ("+1425*", redirect(&["+7"])), &["+1425*", "+7"]);
@@ -213,6 +225,7 @@ proptest! {
         }
         prop_assert_eq!(seen.len(), many);
         prop_assert!(seen.is_sorted());
+        prop_assert!(table.chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));
         prop_assert!(seen.iter().all(|key| table.get(key).is_some()));
     }
 

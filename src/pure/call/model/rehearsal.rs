@@ -28,6 +28,8 @@ struct Rehearsal {
     listeners: u64,
     /// Who was answered.
     answered: Vec<WaiterId>,
+    /// Answers given by the index, not by looking at every wait.
+    indexed: usize,
 }
 
 impl Rehearsal {
@@ -44,6 +46,7 @@ impl Rehearsal {
             waits: 0,
             listeners: 0,
             answered: Vec::new(),
+            indexed: 0,
         }
     }
 
@@ -98,9 +101,12 @@ impl Rehearsal {
     /// Plays one line to both; says what the call answered.
     fn play(&mut self, number: usize, line: &Line) -> Result<Vec<Effect>, TestCaseError> {
         let Some(happening) = self.happening(line) else { return Ok(Vec::new()) };
+        let [_, index, _] = self.call.waiters.held();
         let effects = self.call.step(Tick(self.now), happening.input(), &self.limits);
         let expected = self.model.step(self.now, &happening);
         prop_assert_eq!(&effects, &expected, "line {}: {:?}", number, happening);
+        let told = effects.iter().filter(|effect| matches!(effect, Effect::Tell(..))).count();
+        self.indexed += if index > 0 { told } else { 0 };
         self.remember(&effects)?;
         self.compare_views(number)?;
         Ok(effects)
@@ -169,7 +175,8 @@ fn somebody(count: u64, which: usize) -> u64 {
 }
 
 /// Plays a whole script, then stops the service: whoever asked must have got exactly one answer.
-fn play(script: &Script) -> Result<Vec<Effect>, TestCaseError> {
+/// Returns what happened, and how much of it the index knew.
+fn play(script: &Script) -> Result<(Vec<Effect>, usize), TestCaseError> {
     let mut rehearsal = Rehearsal::new(script.limits.clone());
     let mut effects = Vec::new();
     for (number, line) in script.lines.iter().chain([&Line::Shutdown]).enumerate() {
@@ -178,7 +185,7 @@ fn play(script: &Script) -> Result<Vec<Effect>, TestCaseError> {
     let answered = rehearsal.answered.len() as u64;
     prop_assert_eq!(answered, rehearsal.waits, "every wait is answered exactly once");
     prop_assert!(rehearsal.call.waiters.is_bare());
-    Ok(effects)
+    Ok((effects, rehearsal.indexed))
 }
 
 proptest! {
@@ -195,17 +202,17 @@ fn the_scripts_reach_every_effect_and_every_near_miss() {
     let mut reached = BTreeMap::<String, usize>::new();
     for _ in 0..256 {
         let script = script().new_tree(&mut runner).expect("a script").current();
-        for effect in play(&script).expect("the model agrees") {
-            for label in labels(&effect) {
-                *reached.entry(label).or_default() += 1;
-            }
+        let (effects, indexed) = play(&script).expect("the model agrees");
+        *reached.entry("tell by index".into()).or_default() += indexed;
+        for label in effects.iter().flat_map(labels) {
+            *reached.entry(label).or_default() += 1;
         }
     }
     let expected = "closed CallEnded, closed Refused, closed ShuttingDown, count Kept, count Late, \
         count Matched, count Repeated, count ToldOngoing, dropped CallEnded, dropped Expired, \
         dropped Full, end CallEnded, end Cancelled, end Refused, end ShuttingDown, end TimedOut, \
         forget, inform, missed by Filter, missed by OperationContext, missed by Types, \
-        over Disconnected, over SetupFailed, over Silent, tell";
+        over Disconnected, over SetupFailed, over Silent, tell, tell by index";
     assert_eq!(reached.keys().cloned().collect::<Vec<_>>().join(", "), expected);
     let seldom: Vec<_> = reached.iter().filter(|(_, times)| **times < 10).collect();
     assert!(seldom.is_empty(), "too seldom: {seldom:?}");

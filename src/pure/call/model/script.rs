@@ -47,8 +47,18 @@ pub struct Script {
 
 /// Any script at all.
 pub fn script() -> impl Strategy<Value = Script> {
-    (some_limits(), prop::collection::vec(line(), 1..120))
-        .prop_map(|(limits, lines)| Script { limits, lines })
+    let crowd = prop_oneof![3 => Just(0..1_usize), 1 => Just(7..12)];
+    let crowd = crowd.prop_flat_map(|size| prop::collection::vec(patient_wait(), size));
+    let lines = (crowd, prop::collection::vec(line(), 1..120));
+    (some_limits(), lines).prop_map(|(limits, (crowd, lines))| {
+        let lines = crowd.into_iter().chain(lines).collect();
+        Script { limits, lines }
+    })
+}
+
+/// One that does not end by itself; a crowd of them is indexed where a few are looked at one by one.
+fn patient_wait() -> impl Strategy<Value = Line> {
+    wish().prop_map(|wish| Line::Wait { wish, within: 10 * DAY, from_backlog: true })
 }
 
 /// Generous ones, or some that are soon reached.

@@ -1,0 +1,157 @@
+//! Service and emulator in one process, wired to each other: nothing to install, nothing to set.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::demo::{self, Demo, Narrator};
+use super::{App, Drained, Listeners, StartError};
+use crate::clock::SystemClock;
+use crate::emulator::{Emulator, EmulatorConfig, PhoneBook, Schema, Subscription};
+use crate::ports::Clock;
+use crate::settings::{Secret, Settings};
+
+/// How the development setup differs from the settings.
+#[derive(Clone, Default)]
+pub struct DevOptions {
+    /// Keeps placing scripted calls, and tells of them here.
+    pub demo: Option<Narrator>,
+    /// Takes any free ports instead of those in the settings.
+    pub ports_auto: bool,
+    /// The far ends, when a file says how they behave.
+    pub phones: Option<PhoneBook>,
+}
+
+/// Where everything is, for people and for scripts. Names are part of the contract.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ready {
+    /// Base URL of the public listener.
+    pub public: String,
+    /// Base URL of the private listener.
+    pub private: String,
+    /// Base URL of the emulator.
+    pub emulator: String,
+    /// What SDKs take to talk to the emulator.
+    pub connection_string: String,
+    /// What SDKs will take to talk to Switchhook's gateway; its routes are not built yet.
+    pub gateway_connection_string: Option<String>,
+    /// Where Event Grid delivers, with its key.
+    pub event_grid_url: String,
+    /// Where mid-call events are posted, with its key.
+    pub callback_url: String,
+    /// The token of the private listener; `None` because loopback needs none.
+    pub admin_token: Option<String>,
+}
+
+/// A running development setup.
+pub struct Dev {
+    app: App,
+    emulator: Emulator,
+    demo: Option<Demo>,
+    ready: Ready,
+}
+
+/// Starts service and emulator, wired to each other.
+///
+/// # Errors
+/// [`StartError`] says what to change.
+pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, StartError> {
+    let clock: Arc<dyn Clock> = SystemClock::start();
+    if options.ports_auto {
+        settings.public.listen = ([127, 0, 0, 1], 0).into();
+        settings.private.listen = ([127, 0, 0, 1], 0).into();
+        settings.emulator.listen = ([127, 0, 0, 1], 0).into();
+    }
+    fill_secret(&mut settings.event_grid.key);
+    fill_secret(&mut settings.callbacks.key);
+    let listeners = Listeners::bind(&settings)?;
+    settings.public.base_url = listeners.public_url();
+    let url = |url: Option<Secret>| url.map(|url| url.expose().to_owned()).unwrap_or_default();
+    let event_grid_url = url(settings.event_grid_url());
+    let callback_url = url(settings.callback_url());
+    let emulator = start_emulator(&settings, &options, &event_grid_url)?;
+    settings.azure.connection_string = Secret::new(emulator.connection_string());
+    settings.callbacks.openid_url = emulator.openid_configuration_url();
+    settings.callbacks.audience = EmulatorConfig::default().audience;
+    settings.callbacks.issuer = EmulatorConfig::default().issuer;
+    let app = App::start_on(listeners, &settings, Arc::clone(&clock)).await?;
+    let ready = Ready {
+        public: app.public_url().to_owned(),
+        private: app.private_url().to_owned(),
+        emulator: emulator.base_url(),
+        connection_string: emulator.connection_string(),
+        gateway_connection_string: None,
+        event_grid_url,
+        callback_url,
+        admin_token: None,
+    };
+    let demo = options.demo.map(|tell| Demo::start(&app, emulator.base_url(), clock, tell));
+    Ok(Dev { app, emulator, demo, ready })
+}
+
+fn start_emulator(
+    settings: &Settings,
+    options: &DevOptions,
+    event_grid_url: &str,
+) -> Result<Emulator, StartError> {
+    let phones = options.phones.clone();
+    let phones = phones.or_else(|| options.demo.as_ref().map(|_| demo::phones()));
+    let phones = phones.unwrap_or_default();
+    let config = EmulatorConfig {
+        listen: settings.emulator.listen,
+        access_key: settings.emulator.access_key.expose().to_owned(),
+        phones,
+        any_number: true,
+        subscriptions: vec![Subscription {
+            name: "switchhook".to_owned(),
+            endpoint: event_grid_url.to_owned(),
+            schema: Schema::EventGrid,
+            headers: BTreeMap::new(),
+            included_event_types: Vec::new(),
+        }],
+        ..EmulatorConfig::default()
+    };
+    let clock: Arc<dyn Clock> = match settings.emulator.speed {
+        0 | 1 => SystemClock::start(),
+        speed => SystemClock::start_at_speed(speed),
+    };
+    Ok(Emulator::start(config, clock)?)
+}
+
+/// A development setup makes up the secrets that nobody gave.
+fn fill_secret(secret: &mut Secret) {
+    if secret.is_empty() {
+        *secret = Secret::new(uuid::Uuid::new_v4().simple().to_string());
+    }
+}
+
+impl Dev {
+    /// Where everything is.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// The service.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Runs until `stop`, then drains.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Drained {
+        stop.await;
+        self.stop().await
+    }
+
+    /// Stops the demo, drains the service, stops the emulator.
+    pub async fn stop(self) -> Drained {
+        if let Some(demo) = self.demo {
+            demo.stop().await;
+        }
+        let drained = self.app.drain().await;
+        self.emulator.stop().await;
+        drained
+    }
+}

@@ -1,0 +1,95 @@
+//! The two listeners: bound first, so that their ports are known before anything starts.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+
+use super::StartError;
+use crate::http::private::{self, Private};
+use crate::http::public::{self, callbacks, grid};
+use crate::settings::Settings;
+
+/// Both listeners, bound and not yet serving.
+pub struct Listeners {
+    public: TcpListener,
+    private: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] when an address is taken.
+    pub fn bind(settings: &Settings) -> Result<Self, StartError> {
+        let bind = |address: std::net::SocketAddr| {
+            TcpListener::bind(address)
+                .map_err(|error| StartError::Listen { address: address.to_string(), error })
+        };
+        Ok(Self { public: bind(settings.public.listen)?, private: bind(settings.private.listen)? })
+    }
+
+    /// `http://…` of the public listener, as seen from this machine.
+    pub fn public_url(&self) -> String {
+        url_of(&self.public)
+    }
+
+    /// `http://…` of the private listener.
+    pub fn private_url(&self) -> String {
+        url_of(&self.private)
+    }
+
+    pub(super) fn serve(
+        self,
+        settings: &Settings,
+        callbacks: &web::Data<callbacks::Door>,
+        grid: &web::Data<grid::Door>,
+        private: &Private,
+    ) -> Result<Vec<ServerHandle>, StartError> {
+        let (callbacks, grid) = (callbacks.clone(), grid.clone());
+        let listen = |address: String| move |error| StartError::Listen { address, error };
+        let faces_internet = HttpServer::new(move || {
+            App::new().configure(public::routes(callbacks.clone(), grid.clone()))
+        })
+        .max_connections(settings.public.max_connections)
+        .client_request_timeout(settings.public.client_timeout)
+        .disable_signals()
+        .tcp_nodelay(true)
+        .shutdown_timeout(1)
+        .listen(self.public)
+        .map_err(listen("the public listener".to_owned()))?
+        .run();
+        let private = private.clone();
+        let faces_us =
+            HttpServer::new(move || App::new().configure(private::routes(private.clone())))
+                // A long poll is silent for minutes, and its client may be, too.
+                .keep_alive(Duration::from_secs(75))
+                .disable_signals()
+                .tcp_nodelay(true)
+                .shutdown_timeout(1)
+                .listen(self.private)
+                .map_err(listen("the private listener".to_owned()))?
+                .run();
+        let handles = vec![faces_internet.handle(), faces_us.handle()];
+        for server in [faces_internet, faces_us] {
+            actix::spawn(async move {
+                if let Err(error) = server.await {
+                    tracing::error!(%error, "a listener ended");
+                }
+            });
+        }
+        Ok(handles)
+    }
+}
+
+/// A wildcard address is reached by loopback from here.
+fn url_of(listener: &TcpListener) -> String {
+    match listener.local_addr() {
+        Ok(address) if address.ip().is_unspecified() => {
+            format!("http://127.0.0.1:{}", address.port())
+        }
+        Ok(address) => format!("http://{address}"),
+        Err(_) => String::new(),
+    }
+}

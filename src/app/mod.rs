@@ -1,0 +1,270 @@
+//! Binds, starts, drains: the one place that knows all parts.
+//!
+//! Holds no behaviour of its own: it reads settings, builds each part, and stops them in reverse.
+
+mod answered;
+pub mod demo;
+pub mod dev;
+mod listeners;
+mod parts;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr};
+use actix_web::dev::ServerHandle;
+use actix_web::web;
+
+pub use answered::Answered;
+use answered::Greeter;
+pub use listeners::Listeners;
+
+use crate::actors::Calls;
+use crate::actors::routing::{PutNumber, RoutingActor};
+use crate::client::Client;
+use crate::http::private::probes::{Probes, Readiness};
+use crate::http::private::{Desk, Private, admin, auth, numbers};
+use crate::http::public;
+use crate::ports::{CallAutomation, Clock, Journal, sleep};
+use crate::pure::routing::{AssignmentError, Draft, Key, KeyError, WriteError};
+use crate::settings::Settings;
+use crate::storage::memory::MemoryJournal;
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken, or is not this machine's.
+    #[error("cannot listen on {address}: {error}; choose another address or port")]
+    Listen {
+        /// Where it was to listen.
+        address: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A setting cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// The emulator could not start.
+    #[error(transparent)]
+    Emulator(#[from] crate::emulator::StartError),
+}
+
+/// Why a number could not be assigned.
+#[derive(Debug, thiserror::Error)]
+pub enum AssignError {
+    /// The key is neither a number, a prefix, a raw id nor `*`.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The plan is not well formed.
+    #[error(transparent)]
+    Plan(#[from] AssignmentError),
+    /// The table does not take it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The service has stopped.
+    #[error("the service has stopped")]
+    Stopped,
+}
+
+/// What a drain has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Calls that were live when it began.
+    pub calls: usize,
+    /// Calls that were still live at its end.
+    pub left: usize,
+}
+
+/// A running service.
+pub struct App {
+    public_url: String,
+    private_url: String,
+    client: Client,
+    calls: Calls,
+    routing: Addr<RoutingActor>,
+    answered: Answered,
+    readiness: Arc<Readiness>,
+    servers: Vec<ServerHandle>,
+    clock: Arc<dyn Clock>,
+    drain: Duration,
+    _greeter: Addr<Greeter>,
+}
+
+impl App {
+    /// Binds both listeners and starts everything. It serves when this returns. Needs a running actix
+    /// system.
+    ///
+    /// # Errors
+    /// [`StartError`] says what to change.
+    pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::start_on(Listeners::bind(settings)?, settings, clock).await
+    }
+
+    /// … on listeners that are bound already, so that others may know their ports first.
+    ///
+    /// # Errors
+    /// [`StartError`] says what to change.
+    pub async fn start_on(
+        listeners: Listeners,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let render = parts::metrics();
+        let mut settings = settings.clone();
+        if settings.public.base_url.is_empty() {
+            settings.public.base_url = listeners.public_url();
+        }
+        let settings = &settings;
+        let (public_url, private_url) = (listeners.public_url(), listeners.private_url());
+        let azure: Arc<dyn CallAutomation> = Arc::new(parts::azure(settings, &clock)?);
+        let journal: Arc<dyn Journal> =
+            MemoryJournal::new(settings.journal.memory_bytes, parts::new_life());
+        let calls = Calls::start(&parts::calls(settings), Arc::clone(&clock), journal);
+        let callback_url = settings.callback_url().unwrap_or_default();
+        let callback_url = callback_url.expose();
+        let client =
+            Client::new(Arc::clone(&azure), calls.clone(), Arc::clone(&clock), callback_url);
+        let (greeter, answered) = Greeter::new(client.clone(), calls.clone());
+        let greeter = greeter.start();
+        let routing = RoutingActor::new(
+            parts::routing(settings, callback_url),
+            parts::table(settings)?,
+            Arc::clone(&clock),
+            Arc::clone(&azure),
+            greeter.clone().recipient(),
+        );
+        let routing = routing.start();
+        let readiness = Arc::new(Readiness::default());
+        let tokens = parts::token_check(settings, &clock)?;
+        if let Some(tokens) = tokens.clone() {
+            actix::spawn(async move { tokens.warm().await });
+        }
+        let callbacks = web::Data::new(public::callbacks::Door::new(
+            calls.clone(),
+            parts::secret(settings.callbacks.require_key, &settings.callbacks.key),
+            tokens,
+            settings.callbacks.max_body_bytes,
+            settings.callbacks.max_events,
+        ));
+        let grid = web::Data::new(public::grid::Door {
+            routing: routing.clone(),
+            clock: Arc::clone(&clock),
+            secret: parts::secret(settings.event_grid.require_key, &settings.event_grid.key),
+            subscriptions: settings.event_grid.subscriptions.clone(),
+            max_body_bytes: settings.event_grid.max_body_bytes,
+            max_events: settings.event_grid.max_events,
+        });
+        let max_body_bytes = settings.private.max_body_bytes;
+        let private = Private {
+            desk: web::Data::new(Desk {
+                calls: calls.clone(),
+                clock: Arc::clone(&clock),
+                max_body_bytes,
+                wait_timeout: settings.calls.wait_timeout,
+                max_wait: settings.calls.max_wait,
+            }),
+            routing: web::Data::new(numbers::RoutingDesk {
+                routing: routing.clone(),
+                max_body_bytes,
+            }),
+            guard: web::Data::new(auth::Guard::new(parts::tokens(settings))),
+            probes: web::Data::new(Probes { readiness: Arc::clone(&readiness), render }),
+            admin: web::Data::new(admin::AdminDesk { azure, config: parts::config(settings)? }),
+        };
+        let servers = listeners.serve(settings, &callbacks, &grid, &private)?;
+        tracing::info!(public = public_url, private = private_url, "switchhook serves");
+        Ok(Self {
+            public_url,
+            private_url,
+            client,
+            calls,
+            routing,
+            answered,
+            readiness,
+            servers,
+            clock,
+            drain: settings.drain.timeout,
+            _greeter: greeter,
+        })
+    }
+
+    /// `http://…` of the public listener, as seen from this machine.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// `http://…` of the private listener.
+    pub fn private_url(&self) -> &str {
+        &self.private_url
+    }
+
+    /// Places and answers calls.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The calls.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Who decides about ringing calls.
+    pub fn routing(&self) -> &Addr<RoutingActor> {
+        &self.routing
+    }
+
+    /// Assigns a number: `key` and `plan` are those of `PUT /v1/numbers/{key}`.
+    ///
+    /// # Errors
+    /// [`AssignError`] says what is wrong with them.
+    pub async fn assign(&self, key: &str, plan: &serde_json::Value) -> Result<(), AssignError> {
+        let (key, draft) = (Key::parse(key)?, Draft::parse(plan)?);
+        let (who, why) = ("application".into(), None);
+        let put = PutNumber { key, draft, if_match: None, who, why };
+        self.routing.send(put).await.map_err(|_| AssignError::Stopped)??;
+        Ok(())
+    }
+
+    /// The calls that number assignments answer, from now on.
+    pub fn answered(&self) -> Answered {
+        self.answered.resubscribe()
+    }
+
+    /// Serves until `stop`, then drains.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Drained {
+        stop.await;
+        self.drain().await
+    }
+
+    /// Takes no new work, ends every wait with "shutting down", gives live calls until the drain's
+    /// timeout to end, stops serving.
+    pub async fn drain(self) -> Drained {
+        self.readiness.drain();
+        let calls = self.live().await;
+        tracing::info!(calls, "draining");
+        let over = async {
+            // Callbacks still come in; the end of the last call ends the wait.
+            while self.live().await > 0 {
+                sleep(self.clock.as_ref(), Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            () = over => {}
+            () = sleep(self.clock.as_ref(), self.drain) => {}
+        }
+        let left = self.calls.stop_waiting().await;
+        for server in &self.servers {
+            server.stop(true).await;
+        }
+        self.calls.stop();
+        if left > 0 {
+            tracing::warn!(calls = left, "stopped with calls still live");
+        }
+        Drained { calls, left }
+    }
+
+    async fn live(&self) -> usize {
+        self.calls.shards().await.iter().map(|shard| shard.live).sum()
+    }
+}

@@ -1,0 +1,160 @@
+//! From settings to the parts they describe.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::value::RawValue;
+
+use super::StartError;
+use crate::acs::{Azure, AzureConfig, OpenIdKeys, Transport};
+use crate::actors::CallsConfig;
+use crate::actors::routing::RoutingSettings;
+use crate::http::private::auth::{Role, Token};
+use crate::http::public::secret::Secret;
+use crate::http::public::token::{TokenCheck, TokenConfig};
+use crate::ports::Clock;
+use crate::pure::call::Limits;
+use crate::pure::routing::{Draft, GuardLimits, MemoryLimits, Table};
+use crate::pure::signing::ConnectionString;
+use crate::settings::{self, Settings};
+
+/// Samples of histograms are folded into buckets this often, so that they do not pile up when nobody
+/// scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+fn bad(what: &str, error: impl std::fmt::Display) -> StartError {
+    StartError::Setting(format!("{what}: {error}"))
+}
+
+fn transport(settings: &Settings) -> Transport {
+    Transport {
+        attempt_timeout: settings.azure.request_timeout,
+        extra_ca_file: settings.azure.ca_file.clone(),
+        ..Transport::default()
+    }
+}
+
+pub(super) fn azure(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Azure, StartError> {
+    let given = settings.azure.connection_string.expose();
+    let connection =
+        ConnectionString::parse(given).map_err(|error| bad("azure.connection_string", error))?;
+    let mut config = AzureConfig { transport: transport(settings), ..AzureConfig::new(connection) };
+    config.rules.attempts = settings.azure.max_attempts;
+    Azure::new(config, Arc::clone(clock)).map_err(|error| bad("azure", error))
+}
+
+pub(super) fn token_check(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<TokenCheck>>, StartError> {
+    let given = &settings.callbacks;
+    if !given.require_jwt {
+        return Ok(None);
+    }
+    let keys = OpenIdKeys::new(&given.openid_url, &transport(settings))
+        .map_err(|error| bad("callbacks.openid_url", error))?;
+    let config = TokenConfig {
+        issuer: given.issuer.clone(),
+        audience: given.audience.clone(),
+        clock_skew: given.clock_skew,
+    };
+    Ok(Some(TokenCheck::new(config, Arc::new(keys), Arc::clone(clock))))
+}
+
+pub(super) fn secret(required: bool, key: &settings::Secret) -> Option<Secret> {
+    required.then(|| Secret::new(key.expose()))
+}
+
+pub(super) fn calls(settings: &Settings) -> CallsConfig {
+    let given = &settings.calls;
+    CallsConfig {
+        shards: given.shards,
+        limits: Limits {
+            backlog_events: given.backlog_events,
+            backlog_age: given.backlog,
+            waiters: given.waiters,
+            subscriptions: given.subscriptions,
+            timeline_events: given.timeline_events,
+            remembered_events: given.remembered_events,
+            tombstone: given.tombstone,
+            silent: given.silent_after,
+        },
+        call_mailbox: given.call_mailbox,
+        registry_mailbox: given.registry_mailbox,
+        max_calls: given.max_calls,
+        subscription_buffer: given.subscription_buffer,
+    }
+}
+
+pub(super) fn routing(settings: &Settings, callback_url: &str) -> RoutingSettings {
+    let given = &settings.incoming;
+    RoutingSettings {
+        ring_time: given.ring,
+        memory: MemoryLimits { entries: given.remembered, ..MemoryLimits::default() },
+        guard: GuardLimits {
+            window: given.redirect_memory,
+            max_hops: given.max_hops,
+            max_repeats: given.max_repeats,
+            ..GuardLimits::default()
+        },
+        mailbox: given.mailbox,
+        acting: given.acting,
+        records: given.records,
+        assignments: settings.numbers.max_assignments,
+        ..RoutingSettings::new(callback_url)
+    }
+}
+
+/// The number assignments of the file, when there is one.
+pub(super) fn table(settings: &Settings) -> Result<Table, StartError> {
+    let Some(file) = &settings.numbers.file else { return Ok(Table::default()) };
+    let text = std::fs::read_to_string(file).map_err(|error| bad("numbers.file", error))?;
+    let drafts: Vec<Draft> =
+        serde_json::from_str(&text).map_err(|error| bad("numbers.file", error))?;
+    let stored = drafts.into_iter().enumerate().map(|(place, mut draft)| {
+        draft.version = Some(draft.version.unwrap_or(1));
+        draft.into_stored().ok_or_else(|| {
+            StartError::Setting(format!("numbers.file: assignment {place} names no key"))
+        })
+    });
+    let stored = stored.collect::<Result<Vec<_>, _>>()?;
+    Table::load(1, stored).map_err(|error| bad("numbers.file", error))
+}
+
+pub(super) fn tokens(settings: &Settings) -> Vec<Token> {
+    let token = |given: &settings::Token| Token {
+        name: given.name.clone(),
+        role: match given.role {
+            settings::Role::Read => Role::Read,
+            settings::Role::Operate => Role::Operate,
+            settings::Role::Admin => Role::Admin,
+        },
+        secret: given.secret.expose().to_owned(),
+    };
+    settings.private.tokens.iter().map(token).collect()
+}
+
+pub(super) fn config(settings: &Settings) -> Result<Box<RawValue>, StartError> {
+    serde_json::value::to_raw_value(&settings.effective()).map_err(|error| bad("settings", error))
+}
+
+/// A name for this life of the in-memory journal.
+pub(super) fn new_life() -> u32 {
+    uuid::Uuid::new_v4().as_fields().0
+}
+
+/// Installs the recorder once in the process; says how to render it.
+pub(super) fn metrics() -> Box<dyn Fn() -> String + Send + Sync> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    let handle = HANDLE.get_or_init(crate::observability::install).clone();
+    let upkeep = handle.clone();
+    actix::spawn(async move {
+        let mut every = tokio::time::interval(UPKEEP);
+        loop {
+            every.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Box::new(move || handle.render())
+}

@@ -1,0 +1,372 @@
+//! What the emulator can be told: where it listens, who is on the other end, and every behaviour that
+//! Azure does not document.
+//!
+//! Owns plain data with defaults. Durations are virtual unless their text says otherwise.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::phone_book::{Phone, PhoneBook};
+use crate::clock::ManualClock;
+use crate::ports::Clock;
+
+/// The access key that is used when none is given. It protects nothing: it is printed here.
+pub const DEFAULT_ACCESS_KEY: &str = "c3dpdGNoaG9vay1lbXVsYXRvci1kZWZhdWx0LWtleSE=";
+
+/// How an emulator is set up. `..EmulatorConfig::default()` is a working one.
+#[derive(Clone)]
+pub struct EmulatorConfig {
+    /// Where it listens; port 0 takes any free port.
+    pub listen: SocketAddr,
+    /// Base64 key with which callers sign.
+    pub access_key: String,
+    /// Bearer tokens that begin with this are taken for Entra tokens; `None` refuses all of them.
+    pub bearer_prefix: Option<String>,
+    /// The same seed gives the same ids and so the same trace; `None` makes one up.
+    pub seed: Option<u64>,
+    /// Who is at the far end.
+    pub phones: PhoneBook,
+    /// The phone of everybody who is not in `phones`.
+    pub default_phone: Phone,
+    /// Event Grid subscriptions that exist from the start.
+    pub subscriptions: Vec<Subscription>,
+    /// Identities whose raw id begins with this belong to the resource: they raise `IncomingCall`.
+    pub identity_prefix: String,
+    /// GUID of the resource, a part of the identities that it hands out.
+    pub resource_id: String,
+    /// Numbers (E.164) of the resource. A number that was called from the far end is one, too.
+    pub numbers: Vec<String>,
+    /// Whether every number counts as one of the resource.
+    pub any_number: bool,
+    /// Event Grid topic: the resource's ARM path.
+    pub topic: String,
+    /// `iss` of the callback tokens.
+    pub issuer: String,
+    /// `aud` of the callback tokens: the immutable id of the resource.
+    pub audience: String,
+    /// When given, `POST /emulator/clock:advance` moves it. It should be the clock given to `start`.
+    pub manual_clock: Option<Arc<ManualClock>>,
+    /// The clock by which callers date their requests and check tokens, when that is another than the
+    /// emulator's own: real time beside a fast or a held clock.
+    pub callers_clock: Option<Arc<dyn Clock>>,
+    /// What Azure does not document.
+    pub behaviour: Behaviour,
+    /// How much it holds.
+    pub limits: Limits,
+}
+
+impl fmt::Debug for EmulatorConfig {
+    /// Neither key nor numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmulatorConfig").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+impl Default for EmulatorConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)),
+            access_key: DEFAULT_ACCESS_KEY.to_owned(),
+            bearer_prefix: Some("test-".to_owned()),
+            seed: None,
+            phones: PhoneBook::default(),
+            default_phone: Phone::default(),
+            subscriptions: Vec::new(),
+            identity_prefix: "8:acs:".to_owned(),
+            resource_id: "b9614373-fd0b-480c-8fd2-cb58b70eab9f".to_owned(),
+            numbers: Vec::new(),
+            any_number: false,
+            topic: "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/emulator/providers/Microsoft.Communication/communicationServices/emulator".to_owned(),
+            issuer: "https://acscallautomation.communication.azure.com".to_owned(),
+            audience: "7d3c1f52-91b4-4d0a-8a53-0d8f0f1c2e64".to_owned(),
+            manual_clock: None,
+            callers_clock: None,
+            behaviour: Behaviour::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// In which shape a subscription wants its events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Schema {
+    /// Event Grid's own, an array of one.
+    #[default]
+    EventGrid,
+    /// CloudEvents 1.0, one object.
+    CloudEvents,
+}
+
+/// An Event Grid subscription as it is asked for.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Subscription {
+    /// Its name; taken from the path when it is created over HTTP.
+    #[serde(default)]
+    pub name: String,
+    /// Where the events go, secrets in the query included.
+    pub endpoint: String,
+    /// In which shape.
+    #[serde(default)]
+    pub schema: Schema,
+    /// Sent with every delivery, at most ten.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Full names of the types that it wants; empty means all.
+    #[serde(default)]
+    pub included_event_types: Vec<String>,
+}
+
+impl fmt::Debug for Subscription {
+    /// Endpoint and headers may carry secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subscription({}, {:?})", self.name, self.schema)
+    }
+}
+
+/// What happens when nobody picks up a call that the application placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// `CreateCallFailed` and `CallDisconnected`, at the platform's set-up limit.
+    Told,
+    /// No event at all; the call is gone.
+    Silent,
+}
+
+/// What Azure does not document, or documents in two ways. Each default is the safe reading.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    /// How long after it happened an event is posted, so that it seldom overtakes the answer to the
+    /// request that caused it.
+    pub latency: Duration,
+    /// How long after `AnswerCall` the application's leg is up.
+    pub answer_time: Duration,
+    /// How long an incoming call rings.
+    pub ring: Duration,
+    /// Set-up limit of a call to a VoIP user.
+    pub voip_setup_limit: Duration,
+    /// Set-up limit of a call to a telephone.
+    pub pstn_setup_limit: Duration,
+    /// How long an invitation rings when the request does not say.
+    pub invitation_default: Duration,
+    /// How long a transfer target rings.
+    pub transfer_limit: Duration,
+    /// What is told of a call that nobody picked up.
+    pub unanswered_create: Unanswered,
+    /// Whether `CreateCallFailed` comes before `CallDisconnected`.
+    pub create_failed_first: bool,
+    /// Whether `AnswerFailed` is followed by `CallDisconnected`.
+    pub disconnect_after_answer_failed: bool,
+    /// Whether the roster that an application reads lists the application itself.
+    pub roster_includes_app: bool,
+    /// Whether two telephones are cut off when the application that dialled them leaves.
+    pub pstn_parties_drop_when_app_leaves: bool,
+    /// How long the far end talks on by itself when no application is in the call any more.
+    pub talk_without_app: Duration,
+    /// Whether the second `IncomingCall` of a redirected call keeps its `serverCallId` and
+    /// `correlationId`. When false it gets a new correlation id.
+    pub redirect_keeps_correlation: bool,
+    /// `(code, subCode)` of the disconnect when the other party of a 1:1 VoIP call left.
+    pub voip_party_left: (i32, i32),
+    /// Whether running media operations report their cancellation when the call ends.
+    pub media_told_at_call_end: bool,
+    /// Whether a pause between keys completes a recognition (code 400) in place of failing it.
+    pub inter_digit_timeout_completes: bool,
+    /// Whether the stop tone is among the tones of the result.
+    pub stop_tone_in_result: bool,
+    /// Whether operations on different participants may run side by side. Microsoft's table refuses
+    /// a second one whomever it is for.
+    pub sub_leg_per_participant: bool,
+    /// Initial silence when the request does not say.
+    pub initial_silence_default: Duration,
+    /// Longest pause between keys when the request does not say.
+    pub inter_tone_default: Duration,
+    /// Silence that ends an utterance when the request does not say.
+    pub end_silence_default: Duration,
+    /// Whether recognising choices needs a speech resource. Keys alone would not.
+    pub choices_need_speech_resource: bool,
+    /// Whether a WAV prompt must be 16 kHz, mono, 16 bit.
+    pub strict_wav: bool,
+    /// Length of a prompt that is not really fetched, or whose length cannot be told.
+    pub nominal_prompt: Duration,
+    /// Length of a spoken text, per character.
+    pub speech_per_character: Duration,
+    /// Whether prompts are fetched from other hosts than this machine. When false those count as
+    /// fetched, so that flows run offline.
+    pub fetch_from_any_host: bool,
+    /// Real time after which fetching a prompt is given up.
+    pub fetch_deadline: Duration,
+    /// How long a fetched prompt with a cache id is remembered.
+    pub prompt_cache: Duration,
+    /// Time to send one key.
+    pub tone_length: Duration,
+    /// Confidence that is reported for whatever was heard.
+    pub confidence: f64,
+    /// How far the date of a signed request may be from now.
+    pub date_tolerance: Duration,
+    /// How long answers to repeatable requests are remembered.
+    pub repeatability_window: Duration,
+    /// Whether only https callback URIs are taken, as Azure does. Locally there is seldom a certificate.
+    pub https_callbacks_only: bool,
+    /// Real time after which a callback receiver that does not answer is given up.
+    pub callback_deadline: Duration,
+    /// How many times a failed callback is posted again.
+    pub callback_retries: u32,
+    /// Pause before a callback is posted again.
+    pub callback_retry_pause: Duration,
+    /// Participants on one page.
+    pub page_size: usize,
+    /// The API versions that are accepted.
+    pub api_versions: Vec<String>,
+    /// What Event Grid does.
+    pub grid: GridBehaviour,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            latency: Duration::from_millis(25),
+            answer_time: Duration::from_millis(50),
+            ring: seconds(30),
+            voip_setup_limit: seconds(85),
+            pstn_setup_limit: seconds(115),
+            invitation_default: seconds(30),
+            transfer_limit: seconds(60),
+            unanswered_create: Unanswered::Told,
+            create_failed_first: true,
+            disconnect_after_answer_failed: true,
+            roster_includes_app: false,
+            pstn_parties_drop_when_app_leaves: true,
+            talk_without_app: seconds(60),
+            redirect_keeps_correlation: true,
+            voip_party_left: (0, 7000),
+            media_told_at_call_end: false,
+            inter_digit_timeout_completes: false,
+            stop_tone_in_result: false,
+            sub_leg_per_participant: false,
+            initial_silence_default: seconds(5),
+            inter_tone_default: seconds(2),
+            end_silence_default: Duration::from_millis(500),
+            choices_need_speech_resource: false,
+            strict_wav: true,
+            nominal_prompt: seconds(3),
+            speech_per_character: Duration::from_millis(60),
+            fetch_from_any_host: false,
+            fetch_deadline: seconds(5),
+            prompt_cache: seconds(3600),
+            tone_length: Duration::from_millis(200),
+            confidence: 0.9,
+            date_tolerance: seconds(15 * 60),
+            repeatability_window: seconds(10 * 60),
+            https_callbacks_only: false,
+            callback_deadline: seconds(5),
+            callback_retries: 0,
+            callback_retry_pause: seconds(1),
+            page_size: 100,
+            api_versions: API_VERSIONS.iter().map(|version| (*version).to_owned()).collect(),
+            grid: GridBehaviour::default(),
+        }
+    }
+}
+
+/// The stable API versions that the official SDKs name.
+const API_VERSIONS: &[&str] = &[
+    "2023-03-06",
+    "2023-10-15",
+    "2024-04-15",
+    "2024-09-15",
+    "2025-05-15",
+    "2025-06-15",
+    crate::wire::calling::API_VERSION,
+];
+
+/// How the Event Grid side behaves.
+#[derive(Clone, Debug)]
+pub struct GridBehaviour {
+    /// Attempts per event, the first included.
+    pub max_attempts: u32,
+    /// After this an event is not tried again; looked at only when an attempt is due.
+    pub time_to_live: Duration,
+    /// Real time after which a receiver that does not answer is given up.
+    pub deadline: Duration,
+    /// Whether `aeg-subscription-name` is written in capitals.
+    pub capital_names: bool,
+    /// What `WebHook-Request-Origin` says.
+    pub origin: String,
+    /// How long a handshake is tried again, or waits for somebody to open the validation URL.
+    pub handshake_patience: Duration,
+    /// First pause between two handshakes; it doubles up to five seconds.
+    pub handshake_pause: Duration,
+}
+
+impl Default for GridBehaviour {
+    fn default() -> Self {
+        Self {
+            max_attempts: 2,
+            time_to_live: Duration::from_secs(60),
+            deadline: Duration::from_secs(30),
+            capital_names: true,
+            origin: "eventgrid.azure.net".to_owned(),
+            handshake_patience: Duration::from_secs(600),
+            handshake_pause: Duration::from_millis(250),
+        }
+    }
+}
+
+/// How much the emulator holds before it refuses or forgets.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Calls at a time; more are refused with 429.
+    pub calls: usize,
+    /// Participants of one call.
+    pub participants: usize,
+    /// Numbers that are known to belong to the resource because they were called.
+    pub numbers: usize,
+    /// Media operations that wait on one leg; more are refused with 429.
+    pub media_queue: usize,
+    /// Callbacks that wait for one call; the oldest leaves.
+    pub callbacks_waiting: usize,
+    /// Deliveries that are remembered; the oldest leaves.
+    pub deliveries: usize,
+    /// Event Grid events in delivery; more are dead-lettered at once.
+    pub grid_events: usize,
+    /// Dead letters that are remembered; the oldest leaves.
+    pub dead_letters: usize,
+    /// Event Grid subscriptions; more are refused.
+    pub subscriptions: usize,
+    /// Answers to repeatable requests that are remembered; the oldest leaves.
+    pub repeatability: usize,
+    /// Prompts that are remembered by their cache id; all are forgotten when there are more.
+    pub cached_prompts: usize,
+    /// Bytes of a request body.
+    pub body: usize,
+    /// Bytes of a prompt that are looked at.
+    pub prompt: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls: 10_000,
+            participants: 350,
+            numbers: 10_000,
+            media_queue: 100,
+            callbacks_waiting: 1_000,
+            deliveries: 5_000,
+            grid_events: 10_000,
+            dead_letters: 500,
+            subscriptions: 100,
+            repeatability: 10_000,
+            cached_prompts: 1_000,
+            body: 1 << 20,
+            prompt: 64 << 10,
+        }
+    }
+}

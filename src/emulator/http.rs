@@ -1,0 +1,161 @@
+//! The door of the emulator: one handler that sends a request to the API, to the token documents or to
+//! the emulator's own routes.
+//!
+//! Owns reading and writing HTTP. Paths are taken raw, because signatures cover them raw.
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::api::{self, ApiRequest};
+use super::auth::{Guard, Signed};
+use super::own_routes;
+use super::router::{Route, route};
+use super::shell::Shell;
+use super::world::{Refusal, Reply};
+
+/// Names a request in the caller's own log; it is sent back.
+const CLIENT_ID: &str = "x-ms-client-request-id";
+
+/// What every worker shares.
+pub struct Door {
+    /// The world and its surroundings.
+    pub shell: std::sync::Arc<Shell>,
+    /// Who may call the API.
+    pub guard: Guard,
+    /// Largest body.
+    pub body_limit: usize,
+}
+
+/// A request with its body, as the routes see it.
+pub struct Request {
+    method: Method,
+    target: String,
+    headers: actix_web::http::header::HeaderMap,
+    /// The body.
+    pub body: web::Bytes,
+}
+
+impl Request {
+    /// A header's value, when it is text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name)?.to_str().ok().map(str::to_owned)
+    }
+
+    /// The method in capitals.
+    pub fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    /// The path as sent.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The query as sent.
+    pub fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// `Host` as sent.
+    pub fn host(&self) -> String {
+        self.header("host").unwrap_or_default()
+    }
+}
+
+/// Answers everything.
+pub async fn answer(
+    door: web::Data<Door>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let body = match payload.to_bytes_limited(door.body_limit).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return written(Refusal::bad("The request body was cut off.").into()),
+        Err(_) => {
+            let message = format!("The request body may have at most {} bytes.", door.body_limit);
+            return refused(Refusal::new(413, "RequestEntityTooLarge", message));
+        }
+    };
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let headers = request.headers().clone();
+    let request = Request { method: request.method().clone(), target, headers, body };
+    if request.path().starts_with("/emulator/") {
+        return match own_routes::answer(&door.shell, &request) {
+            Ok(reply) => written(reply),
+            Err(refusal) => refused(refusal),
+        };
+    }
+    let base_url = format!("http://{}", request.host());
+    match (request.method(), request.path()) {
+        ("GET", "/calling/.well-known/acsopenidconfiguration") => {
+            written(Reply::json(200, &door.shell.tokens().configuration(&base_url)))
+        }
+        ("GET", "/calling/keys") => written(Reply::json(200, &door.shell.tokens().keys())),
+        _ => answer_api(&door, &request),
+    }
+}
+
+fn answer_api(door: &Door, request: &Request) -> HttpResponse {
+    let (operation, place) = match route(request.method(), request.path()) {
+        Route::To(operation, place) => (operation, place),
+        Route::WrongMethod => {
+            let message = "The path exists, but not for this method.";
+            return refused(Refusal::new(405, "MethodNotAllowed", message));
+        }
+        Route::Nowhere => {
+            let message = "No HTTP resource was found that matches the request URI.";
+            return refused(Refusal::new(404, "NotFound", message));
+        }
+    };
+    let header = |name: &str| request.header(name);
+    let signed = Signed {
+        method: request.method(),
+        target: &request.target,
+        body: &request.body,
+        header: &header,
+    };
+    if let Err(refusal) = door.guard.check(&signed, door.shell.callers_wall()) {
+        return refused(refusal);
+    }
+    let (repeat_id, first_sent) =
+        (header("repeatability-request-id"), header("repeatability-first-sent"));
+    let host = request.host();
+    let request = ApiRequest {
+        operation,
+        place,
+        path: request.path(),
+        query: request.query(),
+        host: &host,
+        body: &request.body,
+        repeat_id: repeat_id.as_deref(),
+        first_sent: first_sent.as_deref(),
+    };
+    let answer = door.shell.with(|world, now| api::answer(world, now, &request));
+    let mut response = written(answer.reply);
+    if answer.repeatable {
+        let accepted = HeaderValue::from_static("accepted");
+        response.headers_mut().insert(HeaderName::from_static("repeatability-result"), accepted);
+    }
+    if let Some(id) = header(CLIENT_ID).and_then(|id| HeaderValue::from_str(&id).ok()) {
+        response.headers_mut().insert(HeaderName::from_static(CLIENT_ID), id);
+    }
+    response
+}
+
+/// A refusal, told in the log as well.
+fn refused(refusal: Refusal) -> HttpResponse {
+    tracing::warn!(
+        status = refusal.status, code = refusal.code, advice = %refusal.message, "request refused"
+    );
+    written(refusal.into())
+}
+
+fn written(reply: Reply) -> HttpResponse {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    match reply.body {
+        Some(body) => response.json(body),
+        None => response.finish(),
+    }
+}

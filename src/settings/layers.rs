@@ -1,0 +1,235 @@
+//! Layers of settings: the default file, your file, the environment, flags. Later ones win.
+//!
+//! Owns which keys exist (the default file says so), of which type they are, and who set what. The
+//! result is flat: `section.key` to a value and its origin.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::Problems;
+
+/// The defaults, and the list of all keys.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Variables of the environment that are settings start with this.
+pub const ENV_PREFIX: &str = "SWITCHHOOK__";
+
+/// Keys that hold an array of tables, with the keys of each table.
+const TABLES: &[(&str, &[&str])] =
+    &[("private.tokens", &["name", "role", "secret", "secret_file"])];
+
+/// What the user gave, before anything is read. May hold secrets, so it has no `Debug`.
+#[derive(Clone, Default)]
+pub struct Given {
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// The environment, whole; what does not start with [`ENV_PREFIX`] is not looked at.
+    pub environment: Vec<(String, String)>,
+    /// What flags say, last and strongest.
+    pub flags: Vec<Flag>,
+}
+
+/// One flag that stands for a setting.
+#[derive(Clone)]
+pub struct Flag {
+    /// As people type it: `--listen`.
+    pub name: &'static str,
+    /// `section.key`.
+    pub key: &'static str,
+    /// What was given.
+    pub text: String,
+}
+
+/// A value and who set it; the origin is empty for a default.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    pub(super) value: Value,
+    pub(super) origin: String,
+}
+
+/// All keys with their values.
+pub(super) type Flat = BTreeMap<String, Leaf>;
+
+/// Puts all layers on top of each other. What is faulty is told and left out.
+pub(super) fn read(given: &Given, problems: &mut Problems) -> Flat {
+    let mut flat = Flat::new();
+    match DEFAULTS.parse::<Table>() {
+        Ok(table) => defaults(table, &mut flat),
+        Err(error) => problems.add("", "config/default.toml", error.message()),
+    }
+    if let Some(path) = &given.file {
+        file(path, &mut flat, problems);
+    }
+    for (name, text) in &given.environment {
+        if let Some(key) = name.strip_prefix(ENV_PREFIX) {
+            let key = key.to_ascii_lowercase().replacen("__", ".", 1);
+            set_text(&key, text, &format!("environment {name}"), &mut flat, problems);
+        }
+    }
+    for flag in &given.flags {
+        set_text(flag.key, &flag.text, &format!("flag {}", flag.name), &mut flat, problems);
+    }
+    flat
+}
+
+fn defaults(table: Table, flat: &mut Flat) {
+    for (section, values) in table {
+        let Value::Table(values) = values else { continue };
+        for (key, value) in values {
+            flat.insert(format!("{section}.{key}"), Leaf { value, origin: String::new() });
+        }
+    }
+}
+
+fn file(path: &Path, flat: &mut Flat, problems: &mut Problems) {
+    let origin = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return problems.add("", &origin, format!("cannot be read: {error}")),
+    };
+    let table: Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => return problems.add("", &origin, syntax(&error, &text)),
+    };
+    for (section, values) in table {
+        match values {
+            Value::Table(values) => {
+                for (key, value) in values {
+                    set(&format!("{section}.{key}"), value, &origin, flat, problems);
+                }
+            }
+            _ => {
+                problems.add(&section, &origin, "stands outside of any [section]; move it into one")
+            }
+        }
+    }
+}
+
+/// Says where the fault is, and not what stands there: it could be a secret.
+fn syntax(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {} is not valid TOML: {}", before.matches('\n').count() + 1, error.message())
+}
+
+/// A text from the environment or a flag takes the type of the default.
+fn set_text(key: &str, text: &str, origin: &str, flat: &mut Flat, problems: &mut Problems) {
+    let value = match flat.get(key).map(|leaf| &leaf.value) {
+        Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).ok(),
+        Some(Value::Boolean(_)) => text.trim().parse().map(Value::Boolean).ok(),
+        Some(Value::Array(_)) => array(text),
+        _ => Some(Value::String(text.to_owned())),
+    };
+    match value {
+        Some(value) => set(key, value, origin, flat, problems),
+        None => problems.add(key, origin, format!("must be {}", wanted(flat, key))),
+    }
+}
+
+/// `a,b`, or a TOML array for what commas cannot say.
+fn array(text: &str) -> Option<Value> {
+    if text.trim_start().starts_with('[') {
+        return format!("it = {text}").parse::<Table>().ok()?.remove("it");
+    }
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+}
+
+fn set(key: &str, value: Value, origin: &str, flat: &mut Flat, problems: &mut Problems) {
+    let Some(leaf) = flat.get(key) else {
+        return problems.add(key, origin, unknown(key, flat));
+    };
+    let fits = leaf.value.same_type(&value) && items_fit(key, &value, origin, problems);
+    if !leaf.value.same_type(&value) {
+        problems.add(key, origin, format!("must be {}", wanted(flat, key)));
+    } else if fits {
+        flat.insert(key.to_owned(), Leaf { value, origin: origin.to_owned() });
+    }
+}
+
+fn wanted(flat: &Flat, key: &str) -> &'static str {
+    match flat.get(key).map(|leaf| &leaf.value) {
+        Some(Value::Integer(_)) => "a whole number",
+        Some(Value::Boolean(_)) => "true or false",
+        Some(Value::Array(_)) if TABLES.iter().any(|(known, _)| *known == key) => {
+            "an array of tables"
+        }
+        Some(Value::Array(_)) => "an array of texts",
+        _ => "a text in quotes",
+    }
+}
+
+fn items_fit(key: &str, value: &Value, origin: &str, problems: &mut Problems) -> bool {
+    let Value::Array(items) = value else { return true };
+    let known = TABLES.iter().find(|(table, _)| *table == key).map(|(_, keys)| *keys);
+    let before = problems.0.len();
+    for (index, item) in items.iter().enumerate() {
+        let place = format!("{key}[{index}]");
+        match (known, item) {
+            (None, Value::String(_)) => {}
+            (None, _) => problems.add(&place, origin, "must be a text in quotes"),
+            (Some(known), Value::Table(table)) => {
+                for (name, value) in table {
+                    if !known.contains(&name.as_str()) {
+                        let text = format!("is not a setting; there are {}", known.join(", "));
+                        problems.add(&format!("{place}.{name}"), origin, text);
+                    } else if !value.is_str() {
+                        problems.add(
+                            &format!("{place}.{name}"),
+                            origin,
+                            "must be a text in quotes",
+                        );
+                    }
+                }
+            }
+            (Some(known), _) => {
+                let text = format!("must be a table with {}", known.join(", "));
+                problems.add(&place, origin, text);
+            }
+        }
+    }
+    problems.0.len() == before
+}
+
+/// Says what may have been meant.
+fn unknown(key: &str, flat: &Flat) -> String {
+    let (section, name) = key.split_once('.').unwrap_or((key, ""));
+    let nearest = flat
+        .keys()
+        .map(|known| (distance(key, known), known))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, known)| known);
+    let elsewhere = flat.keys().find(|known| known.split_once('.').is_some_and(|(_, n)| n == name));
+    if let Some(known) = nearest.or(elsewhere) {
+        return format!("is not a setting; did you mean {known}?");
+    }
+    let prefix = format!("{section}.");
+    let siblings: Vec<_> = flat.keys().filter_map(|known| known.strip_prefix(&prefix)).collect();
+    match siblings.as_slice() {
+        [] => {
+            let mut sections: Vec<_> =
+                flat.keys().filter_map(|key| key.split('.').next()).collect();
+            sections.dedup();
+            format!("[{section}] is not a section; there are {}", sections.join(", "))
+        }
+        names => format!("is not a setting; [{section}] has {}", names.join(", ")),
+    }
+}
+
+/// Levenshtein's distance, one row at a time.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

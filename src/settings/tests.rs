@@ -1,0 +1,260 @@
+//! Every layer, every kind of fault, and the two worked examples.
+
+use std::path::PathBuf;
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Given {
+    let environment = pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    Given { environment: environment.collect(), ..Given::default() }
+}
+
+fn in_file(text: &str) -> (tempfile::TempDir, Given) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("switchhook.toml");
+    std::fs::write(&file, text).expect("written");
+    (folder, Given { file: Some(file), ..Given::default() })
+}
+
+/// The keys that are complained about, in order.
+#[track_caller]
+fn complaints(given: &Given, purpose: Purpose) -> Vec<String> {
+    let problems = Settings::load(given, purpose).expect_err("refused");
+    problems.0.into_iter().map(|problem| problem.key).collect()
+}
+
+#[test]
+fn the_defaults_are_good_for_local_use_and_every_key_is_read() {
+    let settings = Settings::load(&Given::default(), Purpose::Local).expect("good");
+    assert_eq!(settings.calls.wait_timeout, std::time::Duration::from_secs(240));
+    assert_eq!(settings.warnings(), Vec::<String>::new());
+    assert!(settings.effective().iter().all(|line| line.origin == "default"));
+    let sources = [include_str!("sections.rs"), include_str!("reader.rs")].concat();
+    for line in settings.effective() {
+        let key = line.key.strip_suffix("_file").unwrap_or(&line.key);
+        assert!(
+            sources.contains(&format!("\"{}\"", line.key))
+                || sources.contains(&format!("\"{key}\"")),
+            "{} is in the default file, and nobody reads it",
+            line.key
+        );
+    }
+}
+
+#[test]
+fn every_default_is_documented_in_the_lines_above_it() {
+    let mut documented = false;
+    for line in DEFAULTS.lines().map(str::trim) {
+        documented = match line {
+            _ if line.starts_with('#') => true,
+            "" => false,
+            _ if line.starts_with('[') => {
+                assert!(documented, "{line} has no comment");
+                false
+            }
+            // A comment covers the keys right below it.
+            _ => documented,
+        };
+        let is_key = line.contains(" = ") && !line.starts_with('#');
+        assert!(!is_key || documented, "{line} has no comment");
+    }
+}
+
+#[test]
+fn serving_needs_what_azure_needs_and_says_all_of_it_at_once() {
+    assert_eq!(
+        complaints(&Given::default(), Purpose::Serve),
+        [
+            "azure.connection_string",
+            "public.base_url",
+            "event_grid.key",
+            "callbacks.key",
+            "callbacks.audience"
+        ]
+    );
+}
+
+#[test]
+fn later_layers_win_and_say_so() {
+    let (_folder, mut given) =
+        in_file("[calls]\nwaiters = 7\nbacklog_ms = 10\n[log]\nlevel = \"warn\"\n");
+    given.environment = vec![
+        ("SWITCHHOOK__CALLS__WAITERS".into(), "8".into()),
+        ("SWITCHHOOK__LOG__LEVEL".into(), "info".into()),
+        ("SWITCHHOOK_TOKEN".into(), "not a setting".into()),
+    ];
+    given.flags = vec![Flag { name: "--log", key: "log.level", text: "debug".into() }];
+    let settings = Settings::load(&given, Purpose::Local).expect("good");
+    assert_eq!((settings.calls.waiters, settings.log.level.as_str()), (8, "debug"));
+    let origin = |key: &str| {
+        let line = settings.effective().iter().find(|line| line.key == key);
+        line.map(|line| line.origin.clone()).expect("there")
+    };
+    assert_eq!(origin("calls.waiters"), "environment SWITCHHOOK__CALLS__WAITERS");
+    assert_eq!(origin("log.level"), "flag --log");
+    assert_eq!(origin("calls.subscriptions"), "default");
+    assert!(origin("calls.backlog_ms").ends_with("switchhook.toml"));
+}
+
+#[test]
+fn unknown_keys_are_refused_with_a_guess_what_was_meant() {
+    let (_folder, given) = in_file(
+        "stray = 1\n[calls]\nwaitrs = 7\nring_ms = 1\nzzzzzzzzz = 1\n[cals]\nwhatever = 1\n",
+    );
+    let problems = Settings::load(&given, Purpose::Local).expect_err("refused").to_string();
+    for said in [
+        "5 problems",
+        "stray (",
+        "did you mean calls.waiters?",
+        "did you mean incoming.ring_ms?",
+        "[calls] has backlog_events",
+        "[cals] is not a section; there are azure, callbacks, calls",
+    ] {
+        assert!(problems.contains(said), "{said:?} is missing in {problems}");
+    }
+}
+
+#[test]
+fn values_of_the_wrong_type_or_size_are_all_told() {
+    let (_folder, mut given) = in_file(
+        "[calls]\nwaiters = \"many\"\nshards = -1\n[callbacks]\nrequire_jwt = 1\n\
+         [event_grid]\nsubscriptions = [1]\n[log]\nformat = \"xml\"\n[public]\nlisten = \"here\"\n",
+    );
+    given.environment = vec![("SWITCHHOOK__DRAIN__TIMEOUT_MS".into(), "soon".into())];
+    let mut found = complaints(&given, Purpose::Local);
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "callbacks.require_jwt",
+            "calls.shards",
+            "calls.waiters",
+            "drain.timeout_ms",
+            "event_grid.subscriptions[0]",
+            "log.format",
+            "public.listen"
+        ]
+    );
+}
+
+#[test]
+fn broken_toml_names_its_line_and_not_its_content() {
+    let (_folder, given) = in_file("[callbacks]\nkey = hunter2hunter2hunter2\n");
+    let problems = Settings::load(&given, Purpose::Local).expect_err("refused").to_string();
+    assert!(problems.contains("line 2"), "{problems}");
+    assert!(!problems.contains("hunter2"), "{problems}");
+}
+
+#[test]
+fn a_reachable_private_listener_needs_a_token() {
+    let mut given = environment(&[("SWITCHHOOK__PRIVATE__LISTEN", "0.0.0.0:8081")]);
+    assert_eq!(complaints(&given, Purpose::Local), ["private.listen"]);
+    let tokens = r#"[{name="a",role="admin",secret="0123456789abcdef"}]"#;
+    given.environment.push(("SWITCHHOOK__PRIVATE__TOKENS".into(), tokens.into()));
+    let settings = Settings::load(&given, Purpose::Local).expect("good");
+    assert_eq!(settings.private.tokens[0].role, Role::Admin);
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("0123456789abcdef"), "{shown}");
+}
+
+#[test]
+fn tokens_are_checked_one_by_one() {
+    #[track_caller]
+    fn check(tokens: &str, said: &str) {
+        let given = environment(&[("SWITCHHOOK__PRIVATE__TOKENS", tokens)]);
+        let problems = Settings::load(&given, Purpose::Local).expect_err("refused").to_string();
+        assert!(problems.contains(said), "{problems}");
+    }
+    let twice = r#"[{name="a",role="read",secret="0123456789abcdef"},{name="a",role="read",secret="0123456789abcdef"}]"#;
+    check(twice, "name of another token");
+    check(twice, "secret of another token");
+    check(r#"[{name="a",role="boss",secret="0123456789abcdef"}]"#, "\"operate\" or \"admin\"");
+    check(r#"[{name="a",role="read",secret="short"}]"#, "shorter than 16");
+    check(r#"[{name="a",role="read"}]"#, "needs a secret");
+    check(r#"[{role="read",secret="0123456789abcdef"}]"#, "needs a name");
+    check(r#"[{name="a",role="read",sekret="0123456789abcdef"}]"#, "tokens[0].sekret");
+    check("a,b", "must be a table");
+}
+
+#[test]
+fn secrets_come_from_files_beside_the_configuration() {
+    let (folder, given) = in_file("[callbacks]\nkey_file = \"key\"\n");
+    assert_eq!(complaints(&given, Purpose::Local), ["callbacks.key_file"]);
+    std::fs::write(folder.path().join("key"), "a-secret-of-some-length\n").expect("written");
+    let settings = Settings::load(&given, Purpose::Local).expect("good");
+    assert_eq!(settings.callbacks.key.expose(), "a-secret-of-some-length");
+    let line = settings.effective().iter().find(|line| line.key == "callbacks.key").unwrap();
+    assert_eq!(line.value, "***");
+    assert!(line.origin.starts_with("file "));
+
+    let (folder, given) = in_file("[callbacks]\nkey = \"0123456789abcdef\"\nkey_file = \"key\"\n");
+    std::fs::write(folder.path().join("key"), "a-secret-of-some-length\n").expect("written");
+    assert_eq!(complaints(&given, Purpose::Local), ["callbacks.key"]);
+}
+
+#[test]
+fn contradictions_are_told() {
+    #[track_caller]
+    fn check(name: &str, text: &str, key: &str) {
+        assert_eq!(complaints(&environment(&[(name, text)]), Purpose::Local), [key]);
+    }
+    check("SWITCHHOOK__CALLS__BACKLOG_MS", "240001", "calls.backlog_ms");
+    check("SWITCHHOOK__CALLS__MAX_WAIT_MS", "1000", "calls.wait_timeout_ms");
+    check("SWITCHHOOK__PRIVATE__LISTEN", "127.0.0.1:8080", "private.listen");
+    check("SWITCHHOOK__PUBLIC__BASE_URL", "http://example.com", "public.base_url");
+    check("SWITCHHOOK__PUBLIC__BASE_URL", "https://example.com/path", "public.base_url");
+    check("SWITCHHOOK__PUBLIC__BASE_URL", "https://u:p@example.com", "public.base_url");
+    check("SWITCHHOOK__EVENT_GRID__KEY", "short", "event_grid.key");
+    check("SWITCHHOOK__AZURE__CONNECTION_STRING", "endpoint=x", "azure.connection_string");
+    check("SWITCHHOOK__LOG__LEVEL", "", "log.level");
+    check("SWITCHHOOK__LOG__LEVEL", "info,=,loud=", "log.level");
+    check("SWITCHHOOK__EMULATOR__ACCESS_KEY", "not base64!", "emulator.access_key");
+}
+
+#[test]
+fn open_doors_are_warned_about() {
+    let given = environment(&[
+        ("SWITCHHOOK__CALLBACKS__REQUIRE_KEY", "false"),
+        ("SWITCHHOOK__CALLBACKS__REQUIRE_JWT", "false"),
+        ("SWITCHHOOK__EVENT_GRID__REQUIRE_KEY", "false"),
+    ]);
+    let settings = Settings::load(&given, Purpose::Local).expect("good");
+    assert_eq!(settings.warnings().len(), 4);
+}
+
+#[test]
+fn webhook_urls_carry_their_secrets_encoded() {
+    let given = environment(&[
+        ("SWITCHHOOK__PUBLIC__BASE_URL", "https://calls.example.com/"),
+        ("SWITCHHOOK__CALLBACKS__KEY", "sixteen chars & more"),
+    ]);
+    let settings = Settings::load(&given, Purpose::Local).expect("good");
+    let url = settings.callback_url().expect("known");
+    let wanted = "https://calls.example.com/webhooks/calls?key=sixteen%20chars%20%26%20more";
+    assert_eq!(url.expose(), wanted);
+    assert_eq!(format!("{url:?} {url}"), "*** ***");
+}
+
+#[test]
+fn the_worked_examples_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secrets = folder.path().join("secrets");
+    std::fs::create_dir(&secrets).expect("a folder");
+    let connection = "endpoint=https://contoso.communication.azure.com/;accesskey=c2VjcmV0c2VjcmV0";
+    for name in ["read-token", "operate-token", "admin-token", "event-grid-key", "callback-key"] {
+        std::fs::write(secrets.join(name), format!("{name}-0123456789abcdef")).expect("written");
+    }
+    std::fs::write(secrets.join("connection-string"), connection).expect("written");
+    let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config");
+
+    let production = folder.path().join("production.toml");
+    std::fs::copy(examples.join("production.toml"), &production).expect("copied");
+    let given = Given { file: Some(production), ..Given::default() };
+    let settings = Settings::load(&given, Purpose::Serve).expect("production.toml is good");
+    assert_eq!(settings.private.tokens.len(), 3);
+    assert_eq!(settings.numbers.file, Some(folder.path().join("numbers.json")));
+
+    let mut given = environment(&[("SWITCHHOOK__AZURE__CONNECTION_STRING", connection)]);
+    given.file = Some(examples.join("local.toml"));
+    Settings::load(&given, Purpose::Serve).expect("local.toml is good");
+}

@@ -1,0 +1,432 @@
+"""The official Python SDK, unchanged, against the emulator: one scenario for each operation.
+
+Reads ACS_CONNECTION_STRING and SWITCHHOOK_EMULATOR_URL (the emulator's own routes; taken from the
+connection string when absent). Prints one line for each scenario; exits 1 when any of them failed.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+import urllib.parse
+import urllib.request
+import wave
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+
+from azure.communication.callautomation import (
+    CallAutomationClient,
+    CommunicationUserIdentifier,
+    DtmfTone,
+    FileSource,
+    PhoneNumberIdentifier,
+    RecognitionChoice,
+    RecognizeInputType,
+    TextSource,
+)
+from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
+from azure.core.messaging import CloudEvent
+
+PHONE = PhoneNumberIdentifier("+14255551212")
+OURS = PhoneNumberIdentifier("+18005551212")
+AGENT = CommunicationUserIdentifier("8:acs:b9614373-fd0b-480c-8fd2-cb58b70eab9f_agent")
+PATIENCE_SECONDS = 20
+
+PARTS = dict(
+    part.split("=", 1) for part in os.environ["ACS_CONNECTION_STRING"].split(";") if part
+)
+ENDPOINT = PARTS["endpoint"].rstrip("/")
+EMULATOR = os.environ.get("SWITCHHOOK_EMULATOR_URL", ENDPOINT).rstrip("/")
+SCENARIOS = []
+
+
+def scenario(function):
+    SCENARIOS.append(function)
+    return function
+
+
+def one_second_of_silence():
+    file = BytesIO()
+    with wave.open(file, "wb") as audio:
+        audio.setnchannels(1)
+        audio.setsampwidth(2)
+        audio.setframerate(16000)
+        audio.writeframes(bytes(32000))
+    return file.getvalue()
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes callbacks and Event Grid events, and serves a prompt."""
+
+    callbacks = queue.Queue()
+    grid = queue.Queue()
+    prompt = one_second_of_silence()
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = b""
+        if self.path.startswith("/calls"):
+            assert self.headers["Authorization"].startswith("Bearer ")
+            assert len(body) == 1
+            self.callbacks.put(CloudEvent.from_dict(body[0]))
+        elif "validationCode" in body[0]["data"]:
+            code = body[0]["data"]["validationCode"]
+            answer = json.dumps({"validationResponse": code}).encode()
+        else:
+            self.grid.put(body[0])
+        self.answer(200, answer, "application/json")
+
+    def do_GET(self):
+        if self.path == "/prompt.wav":
+            self.answer(200, self.prompt, "audio/wav")
+        else:
+            self.answer(404, b"", "text/plain")
+
+    def answer(self, status, body, kind):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+SERVER = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+HERE = f"http://127.0.0.1:{SERVER.server_port}"
+PROMPT = FileSource(url=f"{HERE}/prompt.wav")
+
+
+def client(key=PARTS["accesskey"]):
+    return CallAutomationClient(ENDPOINT, AzureKeyCredential(key))
+
+
+def own(method, path, body=None):
+    """One of the emulator's own routes."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{EMULATOR}/emulator/{path}", data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def far(server_call_id, who, deed, body=None):
+    """Somebody at the far end does something."""
+    server, raw = (urllib.parse.quote(part, safe="") for part in (server_call_id, who.raw_id))
+    own("POST", f"calls/{server}/participants/{raw}:{deed}", body)
+
+
+def expect(*kinds):
+    """Waits for these events in this order; gives the data of the last one."""
+    event = None
+    for kind in kinds:
+        event = Receiver.callbacks.get(timeout=PATIENCE_SECONDS)
+        found = event.type.removeprefix("Microsoft.Communication.")
+        assert found == kind, f"expected {kind}, found {found} {event.data.get('resultInformation')}"
+    return event.data
+
+
+def expect_code(kind, code, sub_code):
+    data = expect(kind)
+    result = data["resultInformation"]
+    assert (result["code"], result["subCode"]) == (code, sub_code), result
+    return data
+
+
+def refused(kind, status, call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except kind as error:
+        assert error.status_code == status, error
+        return error
+    raise AssertionError(f"{call.__name__} was not refused")
+
+
+def in_call(*others, **options):
+    """A connected call that the application placed."""
+    targets = [PHONE, *others]
+    target = targets if others else PHONE
+    made = client().create_call(
+        target, f"{HERE}/calls", source_caller_id_number=OURS, operation_context="create", **options
+    )
+    assert made.call_connection_state == "connecting"
+    for who in targets:
+        far(made.server_call_id, who, "answer")
+    expect("CallConnected", *["ParticipantsUpdated"] * len(targets))
+    return client().get_call_connection(made.call_connection_id), made.server_call_id
+
+
+def end(call):
+    call.hang_up(is_for_everyone=True)
+    expect("CallDisconnected")
+
+
+def ring():
+    """A call from the far end, as Event Grid tells it."""
+    own("POST", "incoming-calls", {"from": "+14255551212", "to": "+18005551212"})
+    return Receiver.grid.get(timeout=PATIENCE_SECONDS)["data"]
+
+
+@scenario
+def create_call_and_hang_up():
+    call, _ = in_call()
+    call.hang_up(is_for_everyone=False)
+    data = expect_code("CallDisconnected", 0, 0)
+    assert data["operationContext"] == "create"
+
+
+@scenario
+def create_call_to_a_busy_phone():
+    made = client().create_call(PHONE, f"{HERE}/calls", source_caller_id_number=OURS)
+    far(made.server_call_id, PHONE, "busy")
+    expect_code("CreateCallFailed", 486, 560486)
+    expect_code("CallDisconnected", 486, 560486)
+
+
+@scenario
+def create_group_call():
+    call, _ = in_call(AGENT)
+    assert len(list(call.list_participants())) == 2
+    end(call)
+
+
+@scenario
+def answer_call():
+    incoming = ring()
+    answered = client().answer_call(
+        incoming["incomingCallContext"], f"{HERE}/calls", operation_context="answer"
+    )
+    expect("CallConnected", "ParticipantsUpdated")
+    assert answered.server_call_id == incoming["serverCallId"]
+    assert answered.answered_for.properties["value"] == "+18005551212"
+    far(answered.server_call_id, PHONE, "hangup")
+    expect_code("CallDisconnected", 0, 560000)
+    again = client().answer_call
+    refused(ResourceNotFoundError, 404, again, incoming["incomingCallContext"], f"{HERE}/calls")
+
+
+@scenario
+def redirect_call():
+    client().redirect_call(ring()["incomingCallContext"], AGENT)
+    second = Receiver.grid.get(timeout=PATIENCE_SECONDS)["data"]
+    assert second["to"]["rawId"] == AGENT.raw_id
+    client().reject_call(second["incomingCallContext"])
+
+
+@scenario
+def reject_call():
+    context = ring()["incomingCallContext"]
+    client().reject_call(context, call_reject_reason="busy")
+    error = refused(ResourceNotFoundError, 404, client().reject_call, context)
+    assert error.error.code == "8522"
+
+
+@scenario
+def get_call_properties():
+    call, server = in_call()
+    properties = call.get_call_properties()
+    assert properties.server_call_id == server
+    assert properties.call_connection_state == "connected"
+    assert properties.targets[0].raw_id == PHONE.raw_id
+    end(call)
+    refused(ResourceNotFoundError, 404, call.get_call_properties)
+
+
+@scenario
+def terminate_call():
+    call, _ = in_call(AGENT)
+    call.hang_up(is_for_everyone=True)
+    expect_code("CallDisconnected", 0, 4097)
+
+
+@scenario
+def transfer_call_to_participant():
+    call, server = in_call()
+    result = call.transfer_call_to_participant(AGENT, operation_context="transfer")
+    assert result.operation_context == "transfer"
+    far(server, AGENT, "answer")
+    data = expect("CallTransferAccepted")
+    assert data["transferee"]["rawId"] == PHONE.raw_id
+    expect_code("CallDisconnected", 0, 7015)
+
+
+@scenario
+def transfer_that_is_declined():
+    call, server = in_call()
+    call.transfer_call_to_participant(AGENT)
+    far(server, AGENT, "decline")
+    expect_code("CallTransferFailed", 603, 0)
+    assert call.get_call_properties().call_connection_state == "connected"
+    end(call)
+
+
+@scenario
+def get_and_list_participants():
+    call, _ = in_call(AGENT)
+    raw_ids = {one.identifier.raw_id for one in call.list_participants()}
+    assert raw_ids == {PHONE.raw_id, AGENT.raw_id}
+    found = call.get_participant(PHONE)
+    assert found.identifier.raw_id == PHONE.raw_id and not found.is_muted
+    stranger = CommunicationUserIdentifier("8:acs:no_body")
+    refused(ResourceNotFoundError, 404, call.get_participant, stranger)
+    end(call)
+
+
+@scenario
+def add_and_remove_participant():
+    call, server = in_call()
+    added = call.add_participant(AGENT, operation_context="add", invitation_timeout=20)
+    assert added.invitation_id and added.operation_context == "add"
+    far(server, AGENT, "answer")
+    assert expect("AddParticipantSucceeded")["participant"]["rawId"] == AGENT.raw_id
+    expect("ParticipantsUpdated")
+    removed = call.remove_participant(AGENT, operation_context="remove")
+    assert removed.operation_context == "remove"
+    assert expect("RemoveParticipantSucceeded")["operationContext"] == "remove"
+    expect("ParticipantsUpdated")
+    call.add_participant(AGENT)
+    far(server, AGENT, "decline")
+    expect_code("AddParticipantFailed", 603, 0)
+    refused(HttpResponseError, 400, call.add_participant, AGENT, invitation_timeout=181)
+    end(call)
+
+
+@scenario
+def play_media():
+    call, _ = in_call()
+    call.play_media(PROMPT, play_to=[PHONE], operation_context="one")
+    assert expect("PlayStarted")["operationContext"] == "one"
+    expect_code("PlayCompleted", 200, 0)
+    call.play_media_to_all([PROMPT], operation_context="all")
+    expect("PlayStarted", "PlayCompleted")
+    call.play_media([FileSource(url=f"{HERE}/missing.wav")])
+    assert expect_code("PlayFailed", 400, 8536)["failedPlaySourceIndex"] == 0
+    refused(HttpResponseError, 400, call.play_media, TextSource(text="hello"))
+    end(call)
+
+
+@scenario
+def play_text_with_a_speech_resource():
+    call, _ = in_call(cognitive_services_endpoint="https://speech.example.test")
+    call.play_media_to_all(TextSource(text="hello", voice_name="en-US-NancyNeural"))
+    expect("PlayStarted", "PlayCompleted")
+    end(call)
+
+
+@scenario
+def cancel_all_media_operations():
+    call, _ = in_call()
+    call.play_media_to_all(PROMPT, loop=True, operation_context="music")
+    expect("PlayStarted")
+    call.cancel_all_media_operations()
+    assert expect_code("PlayCanceled", 400, 8508)["operationContext"] == "music"
+    end(call)
+
+
+@scenario
+def recognize_keys():
+    call, server = in_call()
+    call.start_recognizing_media(
+        RecognizeInputType.DTMF,
+        PHONE,
+        play_prompt=PROMPT,
+        interrupt_prompt=True,
+        dtmf_max_tones_to_collect=4,
+        dtmf_stop_tones=[DtmfTone.POUND],
+        operation_context="ask",
+    )
+    expect("PlayStarted")
+    far(server, PHONE, "press", {"tones": "12#"})
+    data = expect_code("RecognizeCompleted", 200, 8514)
+    assert data["dtmfResult"]["tones"] == ["one", "two"]
+    call.start_recognizing_media(RecognizeInputType.DTMF, PHONE, initial_silence_timeout=0)
+    expect_code("RecognizeFailed", 400, 8510)
+    end(call)
+
+
+@scenario
+def recognize_a_choice():
+    call, server = in_call()
+    choices = [
+        RecognitionChoice(label="Confirm", phrases=["yes"], tone=DtmfTone.ONE),
+        RecognitionChoice(label="Cancel", phrases=["no"], tone=DtmfTone.TWO),
+    ]
+    call.start_recognizing_media(RecognizeInputType.CHOICES, PHONE, choices=choices)
+    far(server, PHONE, "say", {"text": "Yes."})
+    data = expect_code("RecognizeCompleted", 200, 8545)
+    assert data["choiceResult"]["label"] == "Confirm"
+    call.start_recognizing_media(RecognizeInputType.CHOICES, PHONE, choices=choices)
+    far(server, PHONE, "press", {"tones": ["two"]})
+    data = expect_code("RecognizeCompleted", 200, 8533)
+    assert data["choiceResult"]["label"] == "Cancel"
+    end(call)
+
+
+@scenario
+def recognize_speech():
+    call, server = in_call(cognitive_services_endpoint="https://speech.example.test")
+    call.start_recognizing_media(RecognizeInputType.SPEECH, PHONE)
+    far(server, PHONE, "say", {"text": "change my booking"})
+    data = expect_code("RecognizeCompleted", 200, 0)
+    assert data["speechResult"]["speech"] == "change my booking"
+    end(call)
+
+
+@scenario
+def send_dtmf_tones():
+    call, _ = in_call()
+    sent = call.send_dtmf_tones([DtmfTone.ONE, "pound"], PHONE, operation_context="keys")
+    assert sent.operation_context == "keys"
+    expect_code("SendDtmfTonesCompleted", 200, 0)
+    refused(HttpResponseError, 400, call.send_dtmf_tones, [DtmfTone.ONE] * 19, PHONE)
+    end(call)
+
+
+@scenario
+def a_wrong_key_is_refused():
+    create = client("b3RoZXIta2V5").create_call
+    refused(
+        ClientAuthenticationError, 401, create, PHONE, f"{HERE}/calls", source_caller_id_number=OURS
+    )
+
+
+def subscribe():
+    path = "eventgrid/subscriptions/sdk-scenarios"
+    own("PUT", path, {"endpoint": f"{HERE}/grid"})
+    until = time.monotonic() + PATIENCE_SECONDS
+    while own("GET", path)["provisioningState"] != "Succeeded":
+        assert time.monotonic() < until, "the event grid handshake did not succeed"
+
+
+def main():
+    threading.Thread(target=SERVER.serve_forever, daemon=True).start()
+    own("POST", "reset")
+    subscribe()
+    failed = 0
+    for run in SCENARIOS:
+        try:
+            run()
+            assert Receiver.callbacks.empty(), "an event came that nobody expected"
+            print(f"ok      python      {run.__name__}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAILED  python      {run.__name__}", flush=True)
+            traceback.print_exc()
+            own("POST", "reset")
+        Receiver.callbacks.queue.clear()
+        Receiver.grid.queue.clear()
+    own("DELETE", "eventgrid/subscriptions/sdk-scenarios")
+    return 1 if failed else 0
+
+
+sys.exit(main())
