@@ -292,3 +292,18 @@ fn hash(text: &str) -> u64 {
 fn mix(kind: u64, context: u64) -> u64 {
     (kind.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ context).rotate_left(23)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c15_a_wait_remembers_the_latest_few_near_misses() {
+        let mut waiter = Waiter::new(WaiterId(1), Wants::any(), Tick(0), Tick(1));
+        waiter.turned_away((1..=100).map(Position));
+        waiter.turned_away([50, 100].map(Position));
+        let remembered: Vec<_> =
+            (1..=100).filter(|n| waiter.has_turned_away(Position(*n))).collect();
+        assert_eq!(remembered, (93..=100).collect::<Vec<_>>());
+    }
+}
