@@ -53,6 +53,11 @@ impl Alarm {
     pub fn new(of: Arc<dyn Alarms>, key: AlarmKey) -> Self {
         Self { of, key }
     }
+
+    /// When it rings.
+    pub fn at(&self) -> Tick {
+        self.key.0
+    }
 }
 
 impl Drop for Alarm {

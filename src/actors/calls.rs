@@ -151,6 +151,7 @@ impl Calls {
                 pending: AtomicUsize::new(0),
                 stopping: AtomicBool::new(false),
                 telling: Arc::clone(&telling),
+                registry: OnceLock::new(),
             });
             let shard = Arc::clone(&around);
             let (started, has_started) = std::sync::mpsc::channel();

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::call::{CallActor, catch_up, nothing_since};
 use super::calls::{Gone, Listed, Refusal};
@@ -46,12 +46,19 @@ pub struct Surroundings {
     pub stopping: AtomicBool,
     /// Counters of events.
     pub telling: Arc<EventTelling>,
+    /// The shard itself. Here, so that a million calls need not each hold its address.
+    pub registry: OnceLock<Addr<RegistryActor>>,
 }
 
 /// The most messages that a mailbox holds beside asks: an alarm and what goes on between actors.
 const BESIDE: usize = 8;
 
 impl Surroundings {
+    /// The shard itself.
+    pub fn registry(&self) -> &Addr<RegistryActor> {
+        self.registry.get().expect("a shard knows itself before it starts its first call")
+    }
+
     /// Whether nothing can keep another ask from reaching its call: with so few pending, no mailbox
     /// can be full, and there is room for a new call even if each of them opens one. Then nobody needs
     /// to wait for the verdict, which costs a thread's wakening for every event.
@@ -131,12 +138,7 @@ impl RegistryActor {
         }
     }
 
-    fn route(
-        &mut self,
-        id: CallConnectionId,
-        asked: Asked,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Refusal> {
+    fn route(&mut self, id: CallConnectionId, asked: Asked) -> Result<(), Refusal> {
         if self.stopping && asked.ask.waits() {
             return Err(Refusal::ShuttingDown);
         }
@@ -151,13 +153,13 @@ impl RegistryActor {
                     telling::refused("call");
                     Err(Refusal::Busy)
                 }
-                Err(SendError::Closed(asked)) => self.route_to_new(&id, asked, ctx),
+                Err(SendError::Closed(asked)) => self.route_to_new(&id, asked),
             },
             Some(Entry::Ended { .. }) => {
                 self.answer_for_the_dead(&id, asked.ask);
                 return Ok(());
             }
-            None => self.route_to_new(&id, asked, ctx),
+            None => self.route_to_new(&id, asked),
         };
         if let (Ok(()), Some(heard)) = (&admitted, news) {
             self.note(&id, &heard);
@@ -166,12 +168,7 @@ impl RegistryActor {
     }
 
     /// Opens a call for what may open one. An actor that died is replaced in the same way.
-    fn route_to_new(
-        &mut self,
-        id: &CallConnectionId,
-        asked: Asked,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Refusal> {
+    fn route_to_new(&mut self, id: &CallConnectionId, asked: Asked) -> Result<(), Refusal> {
         if let Some(Entry::Live(_)) = self.entries.get(id) {
             telling::call_died();
             self.remove(id);
@@ -186,11 +183,10 @@ impl RegistryActor {
         }
         let opened = self.around.opened.fetch_add(1, Ordering::Relaxed) + 1;
         let around = Arc::clone(&self.around);
-        let registry = ctx.address();
         let actor = CallActor::create(|ctx| {
             // Here and not in `started`: messages may come before that, and the default is 16.
             ctx.set_mailbox_capacity(around.call_mailbox);
-            CallActor::new(id.clone(), opened, registry, around)
+            CallActor::new(id.clone(), opened, around)
         });
         actor.try_send(asked).map_err(|_| Refusal::Busy)?;
         let live = LiveEntry { actor, opened, connected: false, indexed: false, named: false };
@@ -338,13 +334,17 @@ fn hash(text: &str) -> u64 {
 
 impl Actor for RegistryActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let _once = self.around.registry.set(ctx.address());
+    }
 }
 
 impl Handler<Route> for RegistryActor {
     type Result = ();
 
-    fn handle(&mut self, route: Route, ctx: &mut Self::Context) {
-        let verdict = self.route(route.call, route.asked, ctx);
+    fn handle(&mut self, route: Route, _: &mut Self::Context) {
+        let verdict = self.route(route.call, route.asked);
         if let Some(admitted) = route.admitted {
             let _gone = admitted.send(verdict);
         }

@@ -1,114 +1,19 @@
 //! A call as the rules describe it, as naively as possible: lists, scanned from end to end.
 //!
 //! Written from the rules and not from the implementation; it shares with it only the words for
-//! effects. [`script`] plays random scripts to both and compares every answer.
+//! effects. [`rehearsal`] plays random scripts to both and compares every answer.
 
+mod rehearsal;
 mod script;
+mod words;
 
-use super::testing::{heard_with, roster};
+use words::{Event, Happening, KINDS, Said, Wish};
+
 use super::{
-    Cause, CloseReason, Condition, DropReason, Effect, Ending, Fate, Heard, Limits, NearMiss,
-    Phase, SubscriptionId, WaitEnd, WaiterId,
+    Cause, CloseReason, Condition, DropReason, Effect, Ending, Fate, Limits, NearMiss, Phase,
+    SubscriptionId, WaitEnd, WaiterId,
 };
-use crate::wire::events::EventKind;
-
-/// The few types that scripts speak of, by full name or short.
-const KINDS: [&str; 9] = [
-    "PlayCompleted",
-    "PlayFailed",
-    "ParticipantsUpdated",
-    "Microsoft.Communication.HoldAudioStarted",
-    "Contoso.Own",
-    "CallConnected",
-    "CreateCallFailed",
-    "AnswerFailed",
-    "CallDisconnected",
-];
-const CONTEXTS: [&str; 2] = ["mine", "yours"];
-const COLOURS: [&str; 2] = ["red", "blue"];
-
-/// What an event says, as far as the rules look at it. Numbers are places in the lists above.
-#[derive(Clone, Copy, Debug)]
-struct Said {
-    kind: usize,
-    context: Option<usize>,
-    colour: usize,
-    /// Of a roster: its number and how many people it lists.
-    number: Option<i64>,
-    people: usize,
-}
-
-/// An event in both of its shapes.
-#[derive(Clone, Debug)]
-struct Event {
-    said: Said,
-    heard: Heard,
-}
-
-impl Event {
-    fn new(n: u64, said: Said) -> Self {
-        let kind = EventKind::parse(KINDS[said.kind]);
-        let heard = if kind == EventKind::ParticipantsUpdated {
-            roster(n, said.number, said.people)
-        } else {
-            let colour = COLOURS[said.colour];
-            let members =
-                format!(r#","colour":"{colour}","resultInformation":{{"code":{}}}"#, 200 + n);
-            heard_with(n, kind, said.context.map(|place| CONTEXTS[place]), &members)
-        };
-        Self { said, heard }
-    }
-}
-
-/// What somebody wants to hear.
-#[derive(Clone, Debug)]
-struct Wish {
-    kinds: Option<Vec<usize>>,
-    context: Option<usize>,
-    colour: Option<usize>,
-}
-
-impl Wish {
-    fn has_kind(&self, said: &Said) -> bool {
-        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&said.kind))
-    }
-
-    /// A roster of the script has neither context nor colour.
-    fn has_context(&self, said: &Said) -> bool {
-        let context = if said.is_roster() { None } else { said.context };
-        self.context.is_none() || self.context == context
-    }
-
-    fn has_colour(&self, said: &Said) -> bool {
-        let colour = if said.is_roster() { None } else { Some(said.colour) };
-        self.colour.is_none() || self.colour == colour
-    }
-
-    fn fits(&self, said: &Said) -> bool {
-        self.has_kind(said) && self.has_context(said) && self.has_colour(said)
-    }
-}
-
-impl Said {
-    fn is_roster(&self) -> bool {
-        KINDS[self.kind] == "ParticipantsUpdated"
-    }
-}
-
-/// What happens to the call. Times are milliseconds.
-#[derive(Clone, Debug)]
-enum Happening {
-    Hear(Event),
-    Wait { id: u64, wish: Wish, within: u64, from_backlog: bool },
-    Retime { id: u64, within: u64 },
-    Cancel(u64),
-    GiveBack(Event),
-    Listen { id: u64, wish: Wish },
-    Detach(u64),
-    Claim,
-    Shutdown,
-    Wake,
-}
+use crate::wire::events::{EventKey, EventKind};
 
 struct Wait {
     id: u64,
@@ -139,7 +44,7 @@ struct Model {
     backlog: Vec<(u64, Event)>,
     listeners: Vec<(u64, Wish)>,
     /// Ids of all events ever handled.
-    seen: Vec<crate::wire::events::EventKey>,
+    seen: Vec<EventKey>,
     lines: Vec<Line>,
     lines_dropped: u64,
     roster_number: Option<i64>,

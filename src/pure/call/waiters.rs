@@ -31,33 +31,34 @@ pub(super) struct Waiter {
     pub wants: Wants,
     pub since: Tick,
     pub until: Tick,
-    /// Events that passed everything but the filter, the latest few, in order of position. A slice,
-    /// because most waits have no filter and every wait has room for it.
-    filtered: Box<[Position]>,
+    /// Events that passed everything but the filter, the latest few, in order of position. Boxed,
+    /// because most waits have no filter.
+    filtered: Option<Box<SmallVec<[Position; NEAR_MISSES]>>>,
 }
 
 impl Waiter {
     pub fn new(id: WaiterId, wants: Wants, since: Tick, until: Tick) -> Self {
-        Self { id, wants, since, until, filtered: Box::default() }
+        Self { id, wants, since, until, filtered: None }
     }
 
     /// Remembers events that only the filter turned away, the latest of them.
     pub fn turned_away(&mut self, at: impl IntoIterator<Item = Position>) {
-        let mut filtered = std::mem::take(&mut self.filtered).into_vec();
         for position in at {
-            if let Err(place) = filtered.binary_search(&position) {
-                filtered.insert(place, position);
-            }
-            if filtered.len() > NEAR_MISSES {
-                filtered.remove(0);
+            let filtered = self.filtered.get_or_insert_default();
+            match (filtered.binary_search(&position), filtered.len() == NEAR_MISSES) {
+                (Ok(_), _) | (Err(0), true) => {}
+                (Err(place), true) => {
+                    filtered.remove(0);
+                    filtered.insert(place - 1, position);
+                }
+                (Err(place), false) => filtered.insert(place, position),
             }
         }
-        self.filtered = filtered.into();
     }
 
     /// Whether only the filter turned that event away.
     pub fn has_turned_away(&self, position: Position) -> bool {
-        self.filtered.contains(&position)
+        self.filtered.as_ref().is_some_and(|filtered| filtered.contains(&position))
     }
 
     fn really_wants(&mut self, heard: &Heard) -> bool {
@@ -198,6 +199,14 @@ impl Waiters {
         self.standing.capacity() == 0 && self.many.is_none()
     }
 
+    /// How many waits, places in the index and deadlines are held.
+    #[cfg(test)]
+    pub fn held(&self) -> [usize; 3] {
+        let many = self.many.as_ref();
+        let index = many.map_or(0, |many| many.index.len());
+        [self.standing.len(), index, many.map_or(0, |many| many.deadlines.len())]
+    }
+
     fn place(&self, id: WaiterId) -> Option<usize> {
         self.standing.binary_search_by_key(&id, |waiter| waiter.id).ok()
     }
@@ -282,4 +291,19 @@ fn hash(text: &str) -> u64 {
 /// Spreads two numbers over 64 bits (the constant is 2^64 divided by the golden ratio).
 fn mix(kind: u64, context: u64) -> u64 {
     (kind.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ context).rotate_left(23)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c15_a_wait_remembers_the_latest_few_near_misses() {
+        let mut waiter = Waiter::new(WaiterId(1), Wants::any(), Tick(0), Tick(1));
+        waiter.turned_away((1..=100).map(Position));
+        waiter.turned_away([50, 100].map(Position));
+        let remembered: Vec<_> =
+            (1..=100).filter(|n| waiter.has_turned_away(Position(*n))).collect();
+        assert_eq!(remembered, (93..=100).collect::<Vec<_>>());
+    }
 }

@@ -178,3 +178,27 @@ fn c17_the_last_wait_takes_the_index_and_the_deadlines_with_it() {
     stage.step(Input::Shutdown);
     assert!(stage.call.waiters.is_bare(), "shut down");
 }
+
+/// With enough of them that they are indexed.
+#[test]
+fn c17_standing_waits_hold_nothing_of_those_that_came_and_went() {
+    let mut stage = Stage::new();
+    for id in 0..9 {
+        stage.wait_for(id, kinds(&[PlayFailed, PlayCanceled]), 10_000);
+    }
+    for id in 9..1_000 {
+        let wants = || kinds(&[PlayCompleted, CallConnected]).context(context("op"));
+        match id % 3 {
+            0 => assert_eq!(stage.wait(id, wants()), []),
+            1 => assert_eq!(stage.wait(id, Wants::any().context(context("op"))), []),
+            _ => assert_eq!(stage.wait_for(id, wants(), 20_000), []),
+        }
+        match id % 2 {
+            0 => drop(stage.cancel(id)),
+            _ => drop(stage.hear(&heard(id, PlayCompleted, Some("op")))),
+        }
+        let [waits, index, deadlines] = stage.call.waiters.held();
+        assert_eq!((waits, index), (9, 18), "after {id}");
+        assert!(deadlines <= 2 * 9 + 8, "{deadlines} deadlines for nine waits after {id}");
+    }
+}
