@@ -20,11 +20,11 @@ macro_rules! kinds {
             /// All the types that the stable API names, in the order of its reference.
             pub const KNOWN: &[Self] = &[$(Self::$name,)*];
 
-            /// The name without its prefix; the full name for a type that is not known.
+            /// The name without Azure's prefix, if it has that.
             pub fn short_name(&self) -> &str {
                 match self {
                     $(Self::$name => stringify!($name),)*
-                    Self::Unknown(name) => name,
+                    Self::Unknown(name) => name.strip_prefix(TYPE_PREFIX).unwrap_or(name),
                 }
             }
 
@@ -158,6 +158,8 @@ mod tests {
     fn an_unknown_type_keeps_its_full_name() {
         let kind = EventKind::parse("Microsoft.Communication.HoldAudioStarted");
         assert_eq!(kind.full_name(), "Microsoft.Communication.HoldAudioStarted");
+        assert_eq!(kind.short_name(), "HoldAudioStarted");
+        assert_eq!(EventKind::parse("Contoso.Whispered").short_name(), "Contoso.Whispered");
         assert_eq!(kind.label(), "other");
     }
 }
