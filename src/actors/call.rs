@@ -27,16 +27,21 @@ pub struct CallActor {
 }
 
 impl CallActor {
-    /// An actor for a call of which nothing is known yet.
-    pub fn new(
+    /// Starts an actor for a call of which nothing is known yet.
+    pub fn open(
         id: CallConnectionId,
         incarnation: u64,
         registry: Addr<RegistryActor>,
         around: Arc<Surroundings>,
-    ) -> Self {
-        let call = Some(Box::new(Call::open(around.clock.now())));
-        let (replies, listeners) = (Vec::new(), Vec::new());
-        Self { id, incarnation, call, replies, listeners, alarm: None, registry, around }
+    ) -> Addr<Self> {
+        Self::create(|ctx| {
+            // Before it runs: the array that opens a call may hold more of its events than an actor's
+            // usual mailbox.
+            ctx.set_mailbox_capacity(around.call_mailbox);
+            let call = Some(Box::new(Call::open(around.clock.now())));
+            let (replies, listeners) = (Vec::new(), Vec::new());
+            Self { id, incarnation, call, replies, listeners, alarm: None, registry, around }
+        })
     }
 
     fn drive(&mut self, input: Input, ctx: &mut Context<Self>) {
@@ -166,8 +171,7 @@ impl CallActor {
 pub(super) fn catch_up(call: &Call, wants: &Wants, after: Option<Position>) -> CatchUp {
     let Some(after) = after else { return CatchUp::default() };
     let timeline = call.timeline();
-    let oldest = timeline.entries().next().map(|entry| entry.position);
-    let missed = if oldest.is_none_or(|oldest| after < oldest) { timeline.dropped() } else { 0 };
+    let missed = if after < timeline.dropped_to() { timeline.dropped() } else { 0 };
     let wanted =
         timeline.after(after).filter(|entry| wants.suits(&entry.kind, entry.context.as_ref()));
     CatchUp { positions: wanted.map(|entry| entry.position).collect(), missed }
@@ -208,7 +212,6 @@ impl Actor for CallActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(self.around.call_mailbox);
         self.set_alarm(ctx);
     }
 }

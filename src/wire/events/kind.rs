@@ -107,6 +107,11 @@ impl EventKind {
             .unwrap_or_else(|| Self::Unknown(name.into()))
     }
 
+    /// Whether it says that setting up a call has failed. `CallDisconnected` may still follow.
+    pub fn is_failure_to_connect(&self) -> bool {
+        matches!(self, Self::CreateCallFailed | Self::AnswerFailed | Self::ConnectFailed)
+    }
+
     /// The type as it stands in the `type` member.
     pub fn full_name(&self) -> String {
         match self {
