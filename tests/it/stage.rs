@@ -32,6 +32,8 @@ pub struct Setting {
     pub emulator: Box<dyn Fn(&mut EmulatorConfig)>,
     /// In which schema Event Grid delivers.
     pub schema: Schema,
+    /// Who signs callbacks instead of the emulator: configuration URL, issuer, audience.
+    pub callbacks_signed_by: Option<(String, String, String)>,
     /// A clock that is held, for the service; the emulator's goes on by itself.
     pub held: Option<Arc<ManualClock>>,
 }
@@ -44,6 +46,7 @@ impl Default for Setting {
             settings: Box::new(|_| {}),
             emulator: Box::new(|_| {}),
             schema: Schema::EventGrid,
+            callbacks_signed_by: None,
             held: None,
         }
     }
@@ -108,12 +111,17 @@ impl Stage {
         settings.azure.connection_string = Secret::new(emulator.connection_string());
         settings.callbacks.openid_url = emulator.openid_configuration_url();
         settings.callbacks.audience = audience;
+        if let Some((configuration, issuer, audience)) = setting.callbacks_signed_by {
+            settings.callbacks.openid_url = configuration;
+            settings.callbacks.issuer = issuer;
+            settings.callbacks.audience = audience;
+        }
         let clock: Arc<dyn Clock> = match setting.held {
             Some(held) => held,
             None => SystemClock::start(),
         };
         let app = App::start_on(listeners, &settings, clock).await.expect("the app starts");
-        // Longer than everything else, so that a hung request ends its test with a better message.
+        // A hung request ends its test with a better message than the test runner has.
         let http = reqwest::Client::builder().timeout(2 * PATIENCE).build().expect("a client");
         Self { app, emulator, http }
     }
