@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
 use super::calls::Gone;
 use super::messages::{
@@ -32,10 +32,16 @@ pub struct CallActor {
 }
 
 impl CallActor {
-    /// An actor for a call of which nothing is known yet.
-    pub fn new(id: CallConnectionId, incarnation: u64, around: Arc<Surroundings>) -> Self {
-        let call = Some(Box::new(Call::open(around.clock.now())));
-        Self { id, incarnation, call, replies: Vec::new(), listeners: None, alarm: None, around }
+    /// Starts an actor for a call of which nothing is known yet.
+    pub fn open(id: CallConnectionId, incarnation: u64, around: Arc<Surroundings>) -> Addr<Self> {
+        Self::create(|ctx| {
+            // Before it runs: the array that opens a call may hold more of its events than an actor's
+            // usual mailbox.
+            ctx.set_mailbox_capacity(around.call_mailbox);
+            let call = Some(Box::new(Call::open(around.clock.now())));
+            let replies = Vec::new();
+            Self { id, incarnation, call, replies, listeners: None, alarm: None, around }
+        })
     }
 
     fn drive(&mut self, input: Input, ctx: &mut Context<Self>) {
@@ -175,8 +181,7 @@ impl CallActor {
 pub(super) fn catch_up(call: &Call, wants: &Wants, after: Option<Position>) -> CatchUp {
     let Some(after) = after else { return CatchUp::default() };
     let timeline = call.timeline();
-    let oldest = timeline.entries().next().map(|entry| entry.position);
-    let missed = if oldest.is_none_or(|oldest| after < oldest) { timeline.dropped() } else { 0 };
+    let missed = if after < timeline.dropped_to() { timeline.dropped() } else { 0 };
     let wanted =
         timeline.after(after).filter(|entry| wants.suits(&entry.kind, entry.context.as_ref()));
     CatchUp { positions: wanted.map(|entry| entry.position).collect(), missed }

@@ -509,13 +509,16 @@ impl Subscription {
         self.missed
     }
 
-    /// The next event, or why there will be none.
+    /// The next event, or why there will be none. Nothing is lost when the returned future is dropped
+    /// before it is done.
     ///
     /// # Errors
     /// [`Gone`] when the subscription is over.
     pub async fn next(&mut self) -> Result<Heard, Gone> {
-        while let Some(position) = self.past.pop_front() {
-            match self.calls.read(position).await {
+        while let Some(position) = self.past.front() {
+            let read = self.calls.read(*position).await;
+            self.past.pop_front();
+            match read {
                 Some(heard) if self.wants.passes_filter(&heard) => return Ok(heard),
                 Some(_) => {}
                 None => self.missed += 1,

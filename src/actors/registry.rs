@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +17,9 @@ use super::messages::{
 };
 use super::telling::{self, EventTelling};
 use crate::ports::{Alarm, Clock, Tick};
-use crate::pure::call::{Call, CloseReason, Effect, Heard, Input, Limits, Phase, WaitEnd};
+use crate::pure::call::{
+    Call, CloseReason, Effect, Heard, Identity, Input, Limits, Phase, WaitEnd,
+};
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::CallConnectionId;
 use actix::dev::SendError;
@@ -94,6 +97,7 @@ enum Entry {
     /// Over; the remains answer late waiters.
     Ended {
         opened: u64,
+        names: Names,
         remains: Box<Call>,
     },
 }
@@ -101,11 +105,26 @@ enum Entry {
 struct LiveEntry {
     actor: Addr<CallActor>,
     opened: u64,
-    connected: bool,
-    /// Whether the index knows some of its other ids.
-    indexed: bool,
-    /// Whether the index knows all of them.
-    named: bool,
+    phase: Phase,
+    names: Names,
+}
+
+/// Under which hashes the index knows a call. The first id of each sort counts, as it does inside the
+/// call; what was put in is taken out again, whatever later events say.
+#[derive(Clone, Copy, Default)]
+struct Names {
+    server_call: Option<NonZeroU64>,
+    correlation: Option<NonZeroU64>,
+}
+
+impl Names {
+    fn are_complete(self) -> bool {
+        self.server_call.is_some() && self.correlation.is_some()
+    }
+
+    fn iter(self) -> impl Iterator<Item = NonZeroU64> {
+        [self.server_call, self.correlation].into_iter().flatten()
+    }
 }
 
 /// One shard of the registry.
@@ -114,7 +133,7 @@ pub struct RegistryActor {
     /// Calls by the number of their opening, for pages.
     order: BTreeMap<u64, CallConnectionId>,
     /// Hash of a server call id or correlation id, and the number of a call that has it.
-    other_ids: BTreeSet<(u64, u64)>,
+    other_ids: BTreeSet<(NonZeroU64, u64)>,
     /// Ended calls in the order in which they leave.
     graves: VecDeque<(Tick, CallConnectionId, u64)>,
     alarm: Option<Alarm>,
@@ -142,10 +161,7 @@ impl RegistryActor {
         if self.stopping && asked.ask.waits() {
             return Err(Refusal::ShuttingDown);
         }
-        let news = match &asked.ask {
-            Ask::Deliver(heard) => Some(heard.clone()),
-            _ => None,
-        };
+        let news = News::of(&asked.ask);
         let admitted = match self.entries.get(&id) {
             Some(Entry::Live(live)) => match live.actor.try_send(asked) {
                 Ok(()) => Ok(()),
@@ -161,8 +177,8 @@ impl RegistryActor {
             }
             None => self.route_to_new(&id, asked),
         };
-        if let (Ok(()), Some(heard)) = (&admitted, news) {
-            self.note(&id, &heard);
+        if let (Ok(()), Some(news)) = (&admitted, news) {
+            self.note(&id, &news);
         }
         admitted
     }
@@ -183,13 +199,9 @@ impl RegistryActor {
         }
         let opened = self.around.opened.fetch_add(1, Ordering::Relaxed) + 1;
         let around = Arc::clone(&self.around);
-        let actor = CallActor::create(|ctx| {
-            // Here and not in `started`: messages may come before that, and the default is 16.
-            ctx.set_mailbox_capacity(around.call_mailbox);
-            CallActor::new(id.clone(), opened, around)
-        });
+        let actor = CallActor::open(id.clone(), opened, around);
         actor.try_send(asked).map_err(|_| Refusal::Busy)?;
-        let live = LiveEntry { actor, opened, connected: false, indexed: false, named: false };
+        let live = LiveEntry { actor, opened, phase: Phase::Connecting, names: Names::default() };
         self.entries.insert(id.clone(), Entry::Live(live));
         self.order.insert(opened, id.clone());
         self.around.live.fetch_add(1, Ordering::Relaxed);
@@ -197,23 +209,29 @@ impl RegistryActor {
         Ok(())
     }
 
-    /// Keeps what lists and lookups need: whether the call is connected, what else it is called.
-    fn note(&mut self, id: &CallConnectionId, heard: &Heard) {
+    /// Keeps what lists and lookups need: how far the call is, what else it is called.
+    fn note(&mut self, id: &CallConnectionId, news: &News) {
         let Some(Entry::Live(live)) = self.entries.get_mut(id) else { return };
-        if heard.event.kind == EventKind::CallConnected && !live.connected {
-            live.connected = true;
-            self.connected += 1;
-            telling::call_connected();
+        match (live.phase, news.kind()) {
+            (Phase::Connecting | Phase::Failed, Some(EventKind::CallConnected)) => {
+                live.phase = Phase::Connected;
+                self.connected += 1;
+                telling::call_connected();
+            }
+            (Phase::Connecting, Some(kind)) if kind.is_failure_to_connect() => {
+                live.phase = Phase::Failed;
+            }
+            _ => {}
         }
-        if live.named {
+        if live.names.are_complete() {
             return;
         }
-        let server_call = heard.event.server_call.as_ref().map(|id| id.as_str());
-        let correlation = heard.event.correlation.as_ref().map(|id| id.as_str());
-        live.named = server_call.is_some() && correlation.is_some();
-        for other in [server_call, correlation].into_iter().flatten() {
-            live.indexed = true;
-            self.other_ids.insert((hash(other), live.opened));
+        let before = live.names;
+        let (server_call, correlation) = news.other_ids();
+        live.names.server_call = before.server_call.or_else(|| server_call.map(hash));
+        live.names.correlation = before.correlation.or_else(|| correlation.map(hash));
+        for other in live.names.iter() {
+            self.other_ids.insert((other, live.opened));
         }
     }
 
@@ -263,29 +281,21 @@ impl RegistryActor {
     /// Takes a call out of everything that knows it.
     fn remove(&mut self, id: &CallConnectionId) {
         let Some(entry) = self.entries.remove(id) else { return };
-        let opened = match &entry {
+        let (opened, names) = match &entry {
             Entry::Live(live) => {
-                self.no_longer_live(live.connected);
-                if live.indexed {
-                    // Its other ids went with its actor. Only a call that died comes here with some.
-                    self.other_ids.retain(|(_, opened)| *opened != live.opened);
-                }
-                live.opened
+                self.no_longer_live(live.phase);
+                (live.opened, live.names)
             }
-            Entry::Ended { opened, remains } => {
-                let identity = remains.identity();
-                let server_call = identity.server_call.as_ref().map(|id| hash(id.as_str()));
-                let correlation = identity.correlation.as_ref().map(|id| hash(id.as_str()));
-                for other in [server_call, correlation].into_iter().flatten() {
-                    self.other_ids.remove(&(other, *opened));
-                }
-                *opened
-            }
+            Entry::Ended { opened, names, .. } => (*opened, *names),
         };
+        for other in names.iter() {
+            self.other_ids.remove(&(other, opened));
+        }
         self.order.remove(&opened);
     }
 
-    fn no_longer_live(&mut self, connected: bool) {
+    fn no_longer_live(&mut self, phase: Phase) {
+        let connected = phase == Phase::Connected;
         self.around.live.fetch_sub(1, Ordering::Relaxed);
         if connected {
             self.connected -= 1;
@@ -326,10 +336,42 @@ impl RegistryActor {
     }
 }
 
-fn hash(text: &str) -> u64 {
+/// What the registry itself keeps of an ask that it passes on.
+enum News {
+    Heard(Heard),
+    Claimed(Identity),
+}
+
+impl News {
+    fn of(ask: &Ask) -> Option<Self> {
+        match ask {
+            Ask::Deliver(heard) => Some(Self::Heard(heard.clone())),
+            Ask::Claim(identity) => Some(Self::Claimed(identity.clone())),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Option<&EventKind> {
+        match self {
+            Self::Heard(heard) => Some(&heard.event.kind),
+            Self::Claimed(_) => None,
+        }
+    }
+
+    /// Server call id and correlation id.
+    fn other_ids(&self) -> (Option<&str>, Option<&str>) {
+        let (server_call, correlation) = match self {
+            Self::Heard(heard) => (&heard.event.server_call, &heard.event.correlation),
+            Self::Claimed(identity) => (&identity.server_call, &identity.correlation),
+        };
+        (server_call.as_ref().map(|id| id.as_str()), correlation.as_ref().map(|id| id.as_str()))
+    }
+}
+
+fn hash(text: &str) -> NonZeroU64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
-    hasher.finish()
+    NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MIN)
 }
 
 impl Actor for RegistryActor {
@@ -358,13 +400,12 @@ impl Handler<CallOver> for RegistryActor {
         if !self.is_live(&over.id, over.incarnation) {
             return;
         }
-        let connected = matches!(
-            self.entries.get(&over.id), Some(Entry::Live(live)) if live.connected
-        );
-        self.no_longer_live(connected);
+        let Some(Entry::Live(live)) = self.entries.get(&over.id) else { return };
+        let (phase, names) = (live.phase, live.names);
+        self.no_longer_live(phase);
         let limits = &self.around.limits;
         let until = over.remains.grace_ends(limits).unwrap_or(self.around.clock.now());
-        let entry = Entry::Ended { opened: over.incarnation, remains: over.remains };
+        let entry = Entry::Ended { opened: over.incarnation, names, remains: over.remains };
         self.entries.insert(over.id.clone(), entry);
         self.graves.push_back((until, over.id, over.incarnation));
         if self.alarm.is_none() {
@@ -414,8 +455,7 @@ impl Handler<ListCalls> for RegistryActor {
     fn handle(&mut self, list: ListCalls, _: &mut Self::Context) -> Self::Result {
         let listed = |(opened, id): (&u64, &CallConnectionId)| {
             let state = match self.entries.get(id)? {
-                Entry::Live(live) if live.connected => Phase::Connected,
-                Entry::Live(_) => Phase::Connecting,
+                Entry::Live(live) => live.phase,
                 Entry::Ended { .. } => Phase::Disconnected,
             };
             let wanted = list.state.is_none_or(|wanted| wanted == state);

@@ -65,6 +65,8 @@ impl Listeners {
             HttpServer::new(move || App::new().configure(private::routes(private.clone())))
                 // A long poll is silent for minutes, and its client may be, too.
                 .keep_alive(Duration::from_secs(75))
+                // A client that hangs up waits no more, and must not take an event with it.
+                .h1_allow_half_closed(false)
                 .disable_signals()
                 .tcp_nodelay(true)
                 .shutdown_timeout(1)

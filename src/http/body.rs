@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Bytes, Payload};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem::{Code, Problem};
 
@@ -20,7 +20,7 @@ pub async fn read_json(
     read(headers, payload, limit).await
 }
 
-/// Reads and parses a JSON body. The content type must be given: that is what keeps a web page of
+/// Reads and parses a JSON object. The content type must be given: that is what keeps a web page of
 /// another origin from posting here.
 pub async fn parse_json<T: DeserializeOwned>(
     headers: &HeaderMap,
@@ -33,14 +33,23 @@ pub async fn parse_json<T: DeserializeOwned>(
         );
     }
     let body = read_json(headers, payload, limit).await?;
-    serde_json::from_slice(&body).map_err(|error| match error.classify() {
+    // serde would read a struct from an array as well.
+    if matches!(body.trim_ascii_start().first(), Some(b'[')) {
+        serde_json::from_slice::<IgnoredAny>(&body).map_err(unreadable)?;
+        return Err(Problem::new(Code::InvalidRequest).detail("send a JSON object"));
+    }
+    serde_json::from_slice(&body).map_err(unreadable)
+}
+
+fn unreadable(error: serde_json::Error) -> Problem {
+    match error.classify() {
         serde_json::error::Category::Data => Problem::new(Code::InvalidRequest).detail(error),
         _ => Problem::new(Code::InvalidJson).detail(format!(
             "line {}, column {}",
             error.line(),
             error.column()
         )),
-    })
+    }
 }
 
 async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Bytes, Problem> {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpResponse, ResponseError, web};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -186,6 +186,26 @@ impl From<&BadElement> for RejectedElement {
 /// The answer of routes that do not exist.
 pub async fn no_such_route() -> Result<HttpResponse, Problem> {
     Err(Problem::new(Code::NotFound))
+}
+
+/// The answer to methods that a route does not take. `allowed` are those that it does.
+pub fn wrong_method(allowed: &str) -> HttpResponse {
+    let mut response = Problem::new(Code::MethodNotAllowed).error_response();
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+/// Lets queries and paths that cannot be read be answered like everything else.
+pub fn read_problems(config: &mut web::ServiceConfig) {
+    // What the reader says is left out: it may repeat what was sent.
+    let unreadable = |what: &'static str| {
+        Problem::new(Code::InvalidRequest).detail(format!("the {what} cannot be read"))
+    };
+    let query = web::QueryConfig::default().error_handler(move |_, _| unreadable("query").into());
+    let path = web::PathConfig::default().error_handler(move |_, _| unreadable("path").into());
+    config.app_data(query).app_data(path);
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 mod acs;
 mod admin;
 mod bad_input;
+mod callback_tokens;
 mod calls;
 mod cli;
 mod dashboards;
 mod emulator;
 mod incoming;
 mod routing;
+mod rules;
 mod stage;
+mod streams;
 mod tidy;
 mod wire;

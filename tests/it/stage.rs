@@ -12,6 +12,7 @@ use switchhook::emulator::{
 };
 use switchhook::ports::Clock;
 use switchhook::settings::{Given, Purpose, Secret, Settings};
+use switchhook::wire::calling::segment;
 
 /// How long the outside world may take before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,6 +32,8 @@ pub struct Setting {
     pub emulator: Box<dyn Fn(&mut EmulatorConfig)>,
     /// In which schema Event Grid delivers.
     pub schema: Schema,
+    /// Who signs callbacks instead of the emulator: configuration URL, issuer, audience.
+    pub callbacks_signed_by: Option<(String, String, String)>,
     /// A clock that is held, for the service; the emulator's goes on by itself.
     pub held: Option<Arc<ManualClock>>,
 }
@@ -43,8 +46,26 @@ impl Default for Setting {
             settings: Box::new(|_| {}),
             emulator: Box::new(|_| {}),
             schema: Schema::EventGrid,
+            callbacks_signed_by: None,
             held: None,
         }
+    }
+}
+
+impl Setting {
+    /// Callbacks need our key but no token: for stories in which the test itself is Azure.
+    pub fn untokened(settings: impl Fn(&mut Settings) + 'static) -> Self {
+        let change = move |given: &mut Settings| {
+            given.callbacks.require_jwt = false;
+            settings(given);
+        };
+        Self { settings: Box::new(change), ..Self::default() }
+    }
+
+    /// The service's clock is this one.
+    pub fn held(mut self, clock: &Arc<ManualClock>) -> Self {
+        self.held = Some(Arc::clone(clock));
+        self
     }
 }
 
@@ -89,12 +110,24 @@ impl Stage {
         settings.azure.connection_string = Secret::new(emulator.connection_string());
         settings.callbacks.openid_url = emulator.openid_configuration_url();
         settings.callbacks.audience = audience;
+        if let Some((configuration, issuer, audience)) = setting.callbacks_signed_by {
+            settings.callbacks.openid_url = configuration;
+            settings.callbacks.issuer = issuer;
+            settings.callbacks.audience = audience;
+        }
         let clock: Arc<dyn Clock> = match setting.held {
             Some(held) => held,
             None => SystemClock::start(),
         };
         let app = App::start_on(listeners, &settings, clock).await.expect("the app starts");
-        Self { app, emulator, http: reqwest::Client::new() }
+        // A hung request ends its test with a better message than the test runner has.
+        let http = reqwest::Client::builder().timeout(2 * PATIENCE).build().expect("a client");
+        Self { app, emulator, http }
+    }
+
+    /// A stage on which the test itself is Azure.
+    pub async fn untokened() -> Self {
+        Self::with(Setting::untokened(|_| {})).await
     }
 
     /// A URL of the public listener.
@@ -122,7 +155,7 @@ impl Stage {
 
     /// Assigns a number.
     pub async fn assign(&self, key: &str, steps: Value) {
-        let path = format!("/v1/numbers/{}", switchhook::wire::calling::segment(key));
+        let path = format!("/v1/numbers/{}", segment(key));
         let put = self.http.put(self.private(&path)).json(&json!({ "steps": steps }));
         let (status, body) = answer(put).await;
         assert!(status == 200 || status == 201, "{status} {body}");
@@ -153,6 +186,65 @@ impl Stage {
         let url = self.public(&format!("/webhooks/calls?key={KEY}"));
         answer(self.http.post(url).header("content-type", "application/json").body(body)).await
     }
+
+    /// Posts these events in one array, and is taken at its word.
+    pub async fn told(&self, events: &[Value]) {
+        let (status, body) = self.callback(json!(events).to_string()).await;
+        assert_eq!((status, body), (200, Value::String(String::new())));
+    }
+
+    /// Waits for an event of a call until the wait ends.
+    pub async fn wait(&self, call: &str, wants: Value) -> (u16, Value) {
+        self.post(&waits_of(call), wants).await
+    }
+
+    /// Begins to wait; goes on when `standing` waits of the call stand.
+    pub async fn begin_to_wait(&self, call: &str, wants: Value, standing: usize) -> Begun {
+        let wait = self.http.post(self.private(&waits_of(call))).json(&wants);
+        let begun = tokio::spawn(answer(wait));
+        self.until_waits(call, standing).await;
+        begun
+    }
+
+    /// Goes on when so many waits of a call stand.
+    pub async fn until_waits(&self, call: &str, standing: usize) {
+        eventually("the waits", || async {
+            let (_, view) = self.view(call).await;
+            let waits = view["waits"].as_array().map_or(0, Vec::len);
+            (waits == standing).then_some(())
+        })
+        .await;
+    }
+
+    /// One call in depth.
+    pub async fn view(&self, call: &str) -> (u16, Value) {
+        self.get(&format!("/admin/calls/{}", segment(call))).await
+    }
+
+    /// All metrics, as Prometheus reads them.
+    pub async fn metrics(&self) -> String {
+        let (status, text) = self.get("/metrics").await;
+        assert_eq!(status, 200);
+        text.as_str().expect("text").to_owned()
+    }
+
+    /// The sum of a metric's lines that contain all of these texts; 0 when there is none.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let metrics = self.metrics().await;
+        let wanted = metrics.lines().filter(|line| {
+            let named = line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+            named && labels.iter().all(|label| line.contains(label))
+        });
+        wanted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+/// A request that is under way.
+pub type Begun = tokio::task::JoinHandle<(u16, Value)>;
+
+/// The route for waiting for events of a call.
+pub fn waits_of(call: &str) -> String {
+    format!("/v1/calls/{}/waits", segment(call))
 }
 
 /// The default settings, with our keys, free ports, and nothing of Azure's.

@@ -118,7 +118,8 @@ pub async fn of_call(
     let payloads = payloads(&desk, &lines).await?;
     let next = lines.last().map(|line| line.position).or(after);
     let next = next.map(|position| cursor(life, position));
-    let missed = if after.is_none() { view.timeline_dropped } else { 0 };
+    let unread = after.is_none_or(|after| after < view.timeline_dropped_to);
+    let missed = if unread { view.timeline_dropped } else { 0 };
     let line = |(line, event)| Line::new(line, event, life);
     let events = lines.iter().zip(payloads).map(line).collect();
     Ok(HttpResponse::Ok().json(PageOf { events, next, missed }))
@@ -165,7 +166,7 @@ pub async fn of_all(
 
 /// How many events after a cursor have been trimmed away.
 fn gap(after: Option<Position>, oldest: Position) -> u64 {
-    after.map_or(0, |after| oldest.0.saturating_sub(after.0 + 1))
+    after.map_or(0, |after| oldest.0.saturating_sub(after.0.saturating_add(1)))
 }
 
 fn event_stream(chunks: impl stream::Stream<Item = Bytes> + 'static) -> HttpResponse {

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{Resource, guard};
 
-use super::problem::no_such_route;
+use super::problem::{no_such_route, read_problems, wrong_method};
 use crate::actors::Calls;
 use crate::ports::Clock;
 
@@ -70,47 +71,52 @@ pub const ROUTES: &[(&str, &str)] = &[
 /// Declares the routes of the private listener.
 pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
+        read_problems(config);
         config
             .app_data(private.desk)
             .app_data(private.routing)
             .app_data(private.guard)
             .app_data(private.probes)
             .app_data(private.admin)
-            .service(web::resource("/livez").route(web::get().to(probes::alive)))
-            .service(web::resource("/readyz").route(web::get().to(probes::ready)))
+            .service(resource("/livez").route(web::get().to(probes::alive)))
+            .service(resource("/readyz").route(web::get().to(probes::ready)))
             .service(
                 web::scope("")
                     .wrap(from_fn(auth::check))
                     .wrap(from_fn(probes::count))
+                    .service(resource("/v1/calls/{id}/waits").route(web::post().to(waits::wait)))
                     .service(
-                        web::resource("/v1/calls/{id}/waits").route(web::post().to(waits::wait)),
+                        resource("/v1/calls/{id}/events").route(web::get().to(events::of_call)),
                     )
+                    .service(resource("/v1/events").route(web::get().to(events::of_all)))
+                    .service(resource("/v1/numbers").route(web::get().to(numbers::list)))
                     .service(
-                        web::resource("/v1/calls/{id}/events")
-                            .route(web::get().to(events::of_call)),
-                    )
-                    .service(web::resource("/v1/events").route(web::get().to(events::of_all)))
-                    .service(web::resource("/v1/numbers").route(web::get().to(numbers::list)))
-                    .service(
-                        web::resource("/v1/numbers/{key}")
+                        resource("/v1/numbers/{key}")
                             .route(web::get().to(numbers::get))
                             .route(web::put().to(numbers::put))
                             .route(web::delete().to(numbers::delete)),
                     )
+                    .service(resource("/v1/routes:explain").route(web::post().to(numbers::explain)))
+                    .service(resource("/admin/calls").route(web::get().to(admin::calls)))
                     .service(
-                        web::resource("/v1/routes:explain").route(web::post().to(numbers::explain)),
-                    )
-                    .service(web::resource("/admin/calls").route(web::get().to(admin::calls)))
-                    .service(
-                        web::resource("/admin/calls/{id}:hangup")
+                        // An id may end in the same words; only a POST is meant as an action.
+                        resource("/admin/calls/{id}:hangup")
+                            .guard(guard::Post())
                             .route(web::post().to(admin::hang_up)),
                     )
-                    .service(web::resource("/admin/calls/{id}").route(web::get().to(admin::call)))
-                    .service(web::resource("/admin/actors").route(web::get().to(admin::actors)))
-                    .service(web::resource("/admin/config").route(web::get().to(admin::config)))
-                    .service(web::resource("/admin/incoming").route(web::get().to(admin::incoming)))
-                    .service(web::resource("/metrics").route(web::get().to(probes::metrics)))
+                    .service(resource("/admin/calls/{anyId}").route(web::get().to(admin::call)))
+                    .service(resource("/admin/actors").route(web::get().to(admin::actors)))
+                    .service(resource("/admin/config").route(web::get().to(admin::config)))
+                    .service(resource("/admin/incoming").route(web::get().to(admin::incoming)))
+                    .service(resource("/metrics").route(web::get().to(probes::metrics)))
                     .default_service(web::to(no_such_route)),
             );
     }
+}
+
+/// A route that answers other methods with the ones that it takes.
+fn resource(path: &'static str) -> Resource {
+    let methods = ROUTES.iter().filter(|(_, pattern)| *pattern == path);
+    let allowed = methods.map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
+    web::resource(path).default_service(web::to(move || std::future::ready(wrong_method(&allowed))))
 }

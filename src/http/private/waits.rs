@@ -80,6 +80,9 @@ impl Wanted {
         if body.types.iter().any(|kind| kind.short_name().is_empty() || too_long(kind)) {
             return Err(invalid("a type must be a name such as PlayCompleted".to_owned()));
         }
+        if body.operation_context.as_ref().is_some_and(|it| it.as_str().len() > MAX_ID_BYTES) {
+            return Err(invalid(format!("no operationContext has more than {MAX_ID_BYTES} bytes")));
+        }
         let mut wants =
             if body.types.is_empty() { Wants::any() } else { Wants::kinds(&body.types) };
         if let Some(context) = body.operation_context.filter(|context| !context.as_str().is_empty())

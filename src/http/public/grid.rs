@@ -66,7 +66,11 @@ fn refused(reason: &'static str) -> Problem {
 /// # Errors
 /// 401 when the key or the subscription is not ours.
 pub async fn consent(door: web::Data<Door>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    door.check_sender(&request)?;
+    counted(give_consent(&door, &request))
+}
+
+fn give_consent(door: &Door, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    door.check_sender(request)?;
     if !door.subscriptions.is_empty() && request.headers().contains_key("aeg-subscription-name") {
         door.check_subscription(request.headers())?;
     }
@@ -103,14 +107,17 @@ pub async fn receive(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let taken = take(&door, &request, payload).await;
-    match &taken {
+    counted(take(&door, &request, payload).await)
+}
+
+fn counted(answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
+    match &answer {
         Ok(_) => counter!("switchhook_http_requests_total",
             "listener" => "public", "route" => "/webhooks/eventgrid", "status" => "200")
         .increment(1),
         Err(problem) => super::count_refusal("/webhooks/eventgrid", problem),
     }
-    taken
+    answer
 }
 
 async fn take(

@@ -5,11 +5,11 @@ pub mod grid;
 pub mod secret;
 pub mod token;
 
+use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
-
 use metrics::counter;
 
-use super::problem::{Problem, no_such_route};
+use super::problem::{Code, Problem, no_such_route, read_problems, wrong_method};
 use crate::wire::events::BadElement;
 
 /// Declares the routes of the public listener.
@@ -18,18 +18,29 @@ pub fn routes(
     grid: web::Data<grid::Door>,
 ) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
+        read_problems(config);
+        let resource = |path, allowed: &'static str| {
+            web::resource(path).default_service(web::to(move || {
+                count_refusal(path, &Problem::new(Code::MethodNotAllowed));
+                std::future::ready(wrong_method(allowed))
+            }))
+        };
         config
             .app_data(callbacks)
             .app_data(grid)
-            .service(web::resource("/webhooks/calls").route(web::post().to(callbacks::receive)))
+            .service(resource("/webhooks/calls", "POST").route(web::post().to(callbacks::receive)))
             .service(
-                web::resource("/webhooks/eventgrid")
+                resource("/webhooks/eventgrid", "POST, OPTIONS")
                     .route(web::post().to(grid::receive))
-                    .route(web::method(actix_web::http::Method::OPTIONS).to(grid::consent)),
+                    .route(web::method(Method::OPTIONS).to(grid::consent)),
             )
-            .route("/livez", web::get().to(alive))
-            .default_service(web::to(no_such_route));
+            .service(resource("/livez", "GET").route(web::get().to(alive)))
+            .default_service(web::to(nothing_here));
     }
+}
+
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    no_such_route().await.inspect_err(|problem| count_refusal("other", problem))
 }
 
 /// The process answers.

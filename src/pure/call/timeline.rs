@@ -62,6 +62,7 @@ pub struct Timeline {
     entries: VecDeque<Entry>,
     /// Lines that had to leave.
     dropped: u64,
+    dropped_to: Position,
 }
 
 impl Timeline {
@@ -71,7 +72,7 @@ impl Timeline {
             entry.context = last.context.clone();
         }
         if self.entries.len() >= limit.max(1) {
-            self.entries.pop_front();
+            self.dropped_to = self.entries.pop_front().map_or(self.dropped_to, |e| e.position);
             self.dropped += 1;
         }
         if self.entries.len() == self.entries.capacity() && self.entries.len() < 4 {
@@ -100,5 +101,10 @@ impl Timeline {
     /// How many lines had to leave.
     pub fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// Where the last line stood that has left; whoever has read on from there has missed nothing.
+    pub fn dropped_to(&self) -> Position {
+        self.dropped_to
     }
 }

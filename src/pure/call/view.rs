@@ -36,6 +36,9 @@ pub struct CallView {
     pub timeline: Vec<EntryView>,
     /// Older lines of the timeline that had to leave.
     pub timeline_dropped: u64,
+    /// Where the last of those stood.
+    #[serde(skip)]
+    pub timeline_dropped_to: Position,
     /// When it wakes by itself, in milliseconds from now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wakes_in_ms: Option<u64>,
@@ -123,6 +126,7 @@ impl Call {
                 .collect(),
             timeline: entry_views(&self.timeline),
             timeline_dropped: self.timeline.dropped(),
+            timeline_dropped_to: self.timeline.dropped_to(),
             wakes_in_ms: self.deadline(limits).map(|at| ms(at - now)),
         }
     }
@@ -144,6 +148,7 @@ impl Tombstone {
             subscriptions: Vec::new(),
             timeline: entry_views(&self.timeline),
             timeline_dropped: self.timeline.dropped(),
+            timeline_dropped_to: self.timeline.dropped_to(),
             wakes_in_ms: None,
         }
     }

@@ -42,7 +42,8 @@ impl Kinds {
         match kind.index() {
             _ if self.is_any() => true,
             Some(place) => self.known & (1 << place) != 0,
-            None => self.named.contains(kind),
+            // A stranger may be named short or full, as the known ones may.
+            None => self.named.iter().any(|named| named.short_name() == kind.short_name()),
         }
     }
 

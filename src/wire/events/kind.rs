@@ -25,11 +25,11 @@ macro_rules! kinds {
             /// All the types that the stable API names, in the order of its reference.
             pub const KNOWN: &[Self] = &[$(Self::$name,)*];
 
-            /// The name without its prefix; the full name for a type that is not known.
+            /// The name without Azure's prefix, if it has that.
             pub fn short_name(&self) -> &str {
                 match self {
                     $(Self::$name => stringify!($name),)*
-                    Self::Unknown(name) => &name.0,
+                    Self::Unknown(name) => name.0.strip_prefix(TYPE_PREFIX).unwrap_or(&name.0),
                 }
             }
 
@@ -112,6 +112,11 @@ impl EventKind {
             .unwrap_or_else(|| Self::Unknown(TypeName(Arc::new(name.into()))))
     }
 
+    /// Whether it says that setting up a call has failed. `CallDisconnected` may still follow.
+    pub fn is_failure_to_connect(&self) -> bool {
+        matches!(self, Self::CreateCallFailed | Self::AnswerFailed | Self::ConnectFailed)
+    }
+
     /// The type as it stands in the `type` member.
     pub fn full_name(&self) -> String {
         match self {
@@ -163,6 +168,8 @@ mod tests {
     fn an_unknown_type_keeps_its_full_name() {
         let kind = EventKind::parse("Microsoft.Communication.HoldAudioStarted");
         assert_eq!(kind.full_name(), "Microsoft.Communication.HoldAudioStarted");
+        assert_eq!(kind.short_name(), "HoldAudioStarted");
+        assert_eq!(EventKind::parse("Contoso.Whispered").short_name(), "Contoso.Whispered");
         assert_eq!(kind.label(), "other");
     }
 }
