@@ -43,7 +43,9 @@ pub async fn parse_json<T: DeserializeOwned>(
 
 fn unreadable(error: serde_json::Error) -> Problem {
     match error.classify() {
-        serde_json::error::Category::Data => Problem::new(Code::InvalidRequest).detail(error),
+        serde_json::error::Category::Data => {
+            Problem::new(Code::InvalidRequest).detail(without_values(&error.to_string()))
+        }
         _ => Problem::new(Code::InvalidJson).detail(format!(
             "line {}, column {}",
             error.line(),
@@ -66,6 +68,16 @@ async fn read(headers: &HeaderMap, payload: Payload, limit: usize) -> Result<Byt
     }
 }
 
+/// What serde says, but for the value that it quotes: that may be a number or a name.
+fn without_values(error: &str) -> String {
+    match (error.rsplit_once(", expected "), error.split_once(':')) {
+        (Some((_, expected)), Some((invalid @ ("invalid type" | "invalid value"), _))) => {
+            format!("{invalid}, expected {expected}")
+        }
+        _ => error.to_owned(),
+    }
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(given) = headers.get(header::CONTENT_TYPE) else { return true };
     let given = given.to_str().unwrap_or_default();
@@ -74,4 +86,27 @@ fn is_json(headers: &HeaderMap) -> bool {
         essence.as_str(),
         "application/json" | "application/cloudevents+json" | "application/cloudevents-batch+json"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_tells_what_was_expected_and_repeats_no_value() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Body {
+            #[expect(dead_code)]
+            ms: u64,
+        }
+        let told = |json: &str| {
+            without_values(&serde_json::from_str::<Body>(json).expect_err("an error").to_string())
+        };
+        let wanted = "invalid type, expected u64 at line 1 column 30";
+        assert_eq!(told(r#"{"ms":"+1425, expected x: 123"}"#), wanted);
+        assert_eq!(told(r#"{"ms":-1}"#), "invalid value, expected u64 at line 1 column 8");
+        assert!(told(r#"{"sm":1}"#).starts_with("unknown field `sm`, expected `ms`"));
+        assert!(told("{}").starts_with("missing field `ms`"));
+    }
 }

@@ -9,6 +9,7 @@ mod cli;
 mod dashboards;
 mod emulator;
 mod incoming;
+mod isolation;
 mod readme;
 mod routing;
 mod rules;

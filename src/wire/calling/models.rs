@@ -4,6 +4,8 @@
 //! members and takes null for absent; writing leaves out what is absent. Enum-like members are texts,
 //! because Azure's enums are open.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::wire::events::Participant;
@@ -12,12 +14,14 @@ use crate::wire::identifiers::{
     OperationContext, PhoneNumber, ServerCallId,
 };
 
-/// Declares models whose optional members may be missing or null and are left out when absent.
+/// Declares models whose optional members may be missing or null and are left out when absent. Their
+/// `Debug` names the members that are there and says nothing of what they hold: numbers, keys, words
+/// and URLs with secrets are all among them.
 macro_rules! models {
     ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident : $type:ty,)* })*) => {
         $(
             $(#[$doc])*
-            #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+            #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
             #[serde(rename_all = "camelCase", default)]
             pub struct $name {
                 $(
@@ -25,6 +29,19 @@ macro_rules! models {
                     #[serde(skip_serializing_if = "Option::is_none")]
                     pub $field: Option<$type>,
                 )*
+            }
+
+            impl fmt::Debug for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str(concat!(stringify!($name), " "))?;
+                    let mut members = f.debug_set();
+                    $(
+                        if self.$field.is_some() {
+                            members.entry(&format_args!(stringify!($field)));
+                        }
+                    )*
+                    members.finish()
+                }
             }
         )*
     };
@@ -342,3 +359,20 @@ pub const TONES: &[&str] = &[
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "a", "b", "c",
     "d", "pound", "asterisk",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_shows_which_members_it_has_and_nothing_of_them() {
+        let play = PlayRequest {
+            play_sources: Some(vec![PlaySource::text("private words")]),
+            operation_callback_uri: Some("https://example.com/?key=secret".into()),
+            ..PlayRequest::default()
+        };
+        assert_eq!(format!("{play:?}"), "PlayRequest {play_sources, operation_callback_uri}");
+        assert_eq!(format!("{:?}", PlaySource::text("private words")), "PlaySource {kind, text}");
+        assert_eq!(format!("{:?}", ErrorResponse::default()), "ErrorResponse {}");
+    }
+}
