@@ -4,6 +4,7 @@
 //! drop an event for good (rule I2), so they are kept for what can never be taken.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use actix::dev::SendError;
@@ -13,11 +14,16 @@ use metrics::counter;
 use serde::Serialize;
 
 use super::secret::Secret;
+use super::{Sorted, receipt};
 use crate::actors::routing::{IncomingRang, NoticeCame, RoutingActor};
 use crate::http::body::read_json;
-use crate::http::problem::{Code, Problem, RejectedElement};
-use crate::ports::Clock;
+use crate::http::problem::{Code, Problem};
+use crate::ports::{Clock, sleep};
 use crate::wire::events::grid::{GridEvent, GridNews, parse_deliveries};
+
+/// A decision that takes longer is not waited for: the telephone rings for thirty seconds, and Event
+/// Grid comes back after ten. It is not made twice (rule I5).
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What stands at this door.
 pub struct Door {
@@ -92,12 +98,6 @@ struct ValidationResponse {
     validation_response: String,
 }
 
-#[derive(Serialize)]
-struct Receipt {
-    accepted: usize,
-    rejected: Vec<RejectedElement>,
-}
-
 /// Takes a delivery in either schema.
 ///
 /// # Errors
@@ -129,54 +129,36 @@ async fn take(
     door.check_subscription(request.headers())?;
     let body = read_json(request.headers(), payload, door.max_body_bytes).await?;
     let read = parse_deliveries(&body, door.max_events)?;
-    let (mut accepted, mut rejected) = (0, Vec::new());
-    for element in read {
-        match element {
-            // The validation event is alone in its request.
-            Ok(GridEvent { news: GridNews::Validation { code, url }, .. }) => {
-                tracing::info!(
-                    can_be_opened_by_hand = url.is_some(),
-                    "event grid subscription validated"
-                );
-                return Ok(
-                    HttpResponse::Ok().json(ValidationResponse { validation_response: code })
-                );
-            }
-            Ok(event) => {
-                pass_on(door, event).await?;
-                accepted += 1;
-            }
-            Err(bad) => {
-                super::count_bad_element("eventgrid", &bad);
-                rejected.push(RejectedElement::from(&bad));
-            }
+    let Sorted { events, rejected } = Sorted::out("eventgrid", read)?;
+    let accepted = events.len();
+    for event in events {
+        // The validation event is alone in its request.
+        if let GridNews::Validation { code, url } = event.news {
+            let by_hand = url.is_some();
+            tracing::info!(can_be_opened_by_hand = by_hand, "event grid subscription validated");
+            let echo = ValidationResponse { validation_response: code };
+            return Ok(HttpResponse::Ok().json(echo));
         }
+        pass_on(door, event).await?;
     }
-    if accepted == 0 && !rejected.is_empty() {
-        return Err(Problem::new(Code::NoValidEvents).with("rejected", rejected));
-    }
-    if rejected.is_empty() {
-        return Ok(HttpResponse::Ok().finish());
-    }
-    Ok(HttpResponse::Ok().json(Receipt { accepted, rejected }))
+    Ok(receipt(accepted, rejected))
 }
 
 /// Hands an event to the routing actor and waits for the decision, not for what follows from it. A
 /// batch that fails halfway comes again whole; what was decided is not decided again (rule I5).
 async fn pass_on(door: &Door, event: GridEvent) -> Result<(), Problem> {
-    let busy = |_| {
+    let busy = || {
         counter!("switchhook_mailbox_refusals_total", "actor" => "routing").increment(1);
         Problem::new(Code::Busy)
     };
     match &event.news {
         GridNews::IncomingCall(_) => {
             let Some(rang) = IncomingRang::of(event, door.clock.now()) else { return Ok(()) };
-            let recipient = door.routing.clone().recipient::<IncomingRang>();
-            // A full mailbox must be told at once; `send` alone would wait for room.
-            if !door.routing.connected() {
-                return Err(Problem::new(Code::ShuttingDown));
-            }
-            let decided = recipient.send(rang).await.map_err(busy)?;
+            let decided = tokio::select! {
+                decided = door.routing.send(rang) => decided.map_err(|_| busy())?,
+                // A full mailbox makes `send` wait for room; the sender had better come again.
+                () = sleep(door.clock.as_ref(), PATIENCE) => return Err(busy()),
+            };
             decided.map(|_| ()).map_err(|error| Problem::new(Code::Busy).detail(error))
         }
         GridNews::SubscriptionDeleted => {
