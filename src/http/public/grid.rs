@@ -4,6 +4,7 @@
 //! drop an event for good (rule I2), so they are kept for what can never be taken.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use actix::dev::SendError;
@@ -16,8 +17,11 @@ use super::secret::Secret;
 use crate::actors::routing::{IncomingRang, NoticeCame, RoutingActor};
 use crate::http::body::read_json;
 use crate::http::problem::{Code, Problem, RejectedElement};
-use crate::ports::Clock;
+use crate::ports::{Clock, sleep};
 use crate::wire::events::grid::{GridEvent, GridNews, parse_deliveries};
+
+/// A decision takes microseconds; when it takes longer than this, the sender should come again.
+const DECIDED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What stands at this door.
 pub struct Door {
@@ -164,19 +168,23 @@ async fn take(
 /// Hands an event to the routing actor and waits for the decision, not for what follows from it. A
 /// batch that fails halfway comes again whole; what was decided is not decided again (rule I5).
 async fn pass_on(door: &Door, event: GridEvent) -> Result<(), Problem> {
-    let busy = |_| {
+    let busy = || {
         counter!("switchhook_mailbox_refusals_total", "actor" => "routing").increment(1);
         Problem::new(Code::Busy)
     };
     match &event.news {
         GridNews::IncomingCall(_) => {
             let Some(rang) = IncomingRang::of(event, door.clock.now()) else { return Ok(()) };
-            let recipient = door.routing.clone().recipient::<IncomingRang>();
-            // A full mailbox must be told at once; `send` alone would wait for room.
             if !door.routing.connected() {
                 return Err(Problem::new(Code::ShuttingDown));
             }
-            let decided = recipient.send(rang).await.map_err(busy)?;
+            // `send` waits for room in a full mailbox, and the sender must hear of it soon. Should the
+            // decision be made all the same, what is sent again is a repeat and has no effect.
+            let decided = tokio::select! {
+                biased;
+                decided = door.routing.send(rang) => decided.map_err(|_| Problem::new(Code::ShuttingDown))?,
+                () = sleep(door.clock.as_ref(), DECIDED_WITHIN) => return Err(busy()),
+            };
             decided.map(|_| ()).map_err(|error| Problem::new(Code::Busy).detail(error))
         }
         GridNews::SubscriptionDeleted => {
@@ -192,7 +200,7 @@ async fn pass_on(door: &Door, event: GridEvent) -> Result<(), Problem> {
         | GridNews::Other => {
             let notice = NoticeCame(Arc::new(event));
             door.routing.try_send(notice).map_err(|unsent| match unsent {
-                SendError::Full(_) => Problem::new(Code::Busy),
+                SendError::Full(_) => busy(),
                 SendError::Closed(_) => Problem::new(Code::ShuttingDown),
             })
         }
