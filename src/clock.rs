@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::{Alarm, Clock, Tick};
+use crate::ports::{Alarm, AlarmKey, Alarms, Clock, Tick};
 
 type Ring = Box<dyn FnOnce() + Send>;
 
 /// Alarms in the order in which they are due; the number keeps equal times in order of setting.
 #[derive(Default)]
-struct Alarms {
-    due: BTreeMap<(Tick, u64), Ring>,
+struct Due {
+    due: BTreeMap<AlarmKey, Ring>,
     set: u64,
 }
 
-impl Alarms {
-    fn set(&mut self, at: Tick, ring: Ring) -> (Tick, u64) {
+impl Due {
+    fn set(&mut self, at: Tick, ring: Ring) -> AlarmKey {
         self.set += 1;
         let key = (at, self.set);
         self.due.insert(key, ring);
@@ -38,7 +38,7 @@ impl Alarms {
 }
 
 /// A poisoned lock only says that some ring panicked; the alarms themselves are whole.
-fn lock(alarms: &Mutex<Alarms>) -> MutexGuard<'_, Alarms> {
+fn lock(alarms: &Mutex<Due>) -> MutexGuard<'_, Due> {
     alarms.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -52,8 +52,14 @@ pub struct SystemClock {
 
 #[derive(Default)]
 struct SystemShared {
-    alarms: Mutex<Alarms>,
+    alarms: Mutex<Due>,
     changed: Condvar,
+}
+
+impl Alarms for SystemShared {
+    fn cancel(&self, key: AlarmKey) {
+        lock(&self.alarms).due.remove(&key);
+    }
 }
 
 impl SystemClock {
@@ -126,8 +132,7 @@ impl Clock for SystemClock {
         if earlier {
             self.shared.changed.notify_all();
         }
-        let shared = Arc::clone(&self.shared);
-        Alarm::new(Box::new(move || drop(lock(&shared.alarms).due.remove(&key))))
+        Alarm::new(Arc::clone(&self.shared) as Arc<dyn Alarms>, key)
     }
 }
 
@@ -140,17 +145,23 @@ pub struct ManualClock {
 
 struct Hands {
     now: Tick,
-    alarms: Alarms,
+    alarms: Due,
 }
 
 fn hands(state: &Mutex<Hands>) -> MutexGuard<'_, Hands> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Alarms for Mutex<Hands> {
+    fn cancel(&self, key: AlarmKey) {
+        hands(self).alarms.due.remove(&key);
+    }
+}
+
 impl ManualClock {
     /// Stands at tick 0, which is `start` on the calendar.
     pub fn starting_at(start: Timestamp) -> Arc<Self> {
-        let state = Hands { now: Tick(0), alarms: Alarms::default() };
+        let state = Hands { now: Tick(0), alarms: Due::default() };
         Arc::new(Self { start, state: Arc::new(Mutex::new(state)) })
     }
 
@@ -209,12 +220,11 @@ impl Clock for ManualClock {
         if at <= state.now {
             drop(state);
             ring();
-            return Alarm::new(Box::new(|| {}));
+            return Alarm::new(Arc::clone(&self.state) as Arc<dyn Alarms>, (at, 0));
         }
         let key = state.alarms.set(at, ring);
         drop(state);
-        let shared = Arc::clone(&self.state);
-        Alarm::new(Box::new(move || drop(hands(&shared).alarms.due.remove(&key))))
+        Alarm::new(Arc::clone(&self.state) as Arc<dyn Alarms>, key)
     }
 }
 

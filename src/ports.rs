@@ -32,22 +32,37 @@ pub trait Clock: Send + Sync {
     fn alarm(&self, at: Tick, ring: Box<dyn FnOnce() + Send>) -> Alarm;
 }
 
+/// Names an alarm of one clock: when it rings, and its number among those of the same time.
+pub type AlarmKey = (Tick, u64);
+
+/// Where alarms are set.
+pub trait Alarms: Send + Sync {
+    /// Forgets an alarm; does nothing when it has rung.
+    fn cancel(&self, key: AlarmKey);
+}
+
 /// An alarm that is set. Dropping it cancels it.
 #[must_use = "dropping an alarm cancels it"]
-pub struct Alarm(Option<Box<dyn FnOnce() + Send>>);
+pub struct Alarm {
+    of: Arc<dyn Alarms>,
+    key: AlarmKey,
+}
 
 impl Alarm {
-    /// `cancel` is called when the alarm is dropped; it must do no harm after the alarm has rung.
-    pub fn new(cancel: Box<dyn FnOnce() + Send>) -> Self {
-        Self(Some(cancel))
+    /// The alarm that is known under `key`.
+    pub fn new(of: Arc<dyn Alarms>, key: AlarmKey) -> Self {
+        Self { of, key }
+    }
+
+    /// When it rings.
+    pub fn at(&self) -> Tick {
+        self.key.0
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if let Some(cancel) = self.0.take() {
-            cancel();
-        }
+        self.of.cancel(self.key);
     }
 }
 

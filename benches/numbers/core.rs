@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use switchhook::pure::call::{Call, Effect, Heard, Input, Limits, WaiterId, Wants};
 use switchhook::pure::time::Tick;
@@ -31,7 +31,7 @@ pub fn p1() {
             call.step(Tick(round as u64), wait, &limits);
         }
         let events = shuffled(round, &context);
-        let began = Instant::now();
+        let began = cpu_time();
         let mut told = 0;
         for event in events {
             let call = calls.get_mut(event.event.call.as_str()).expect("known");
@@ -39,7 +39,7 @@ pub fn p1() {
             told += effects.iter().filter(|effect| matches!(effect, Effect::Tell(..))).count();
             black_box(effects);
         }
-        rates.push(CALLS as f64 / began.elapsed().as_secs_f64());
+        rates.push(CALLS as f64 / (cpu_time() - began).as_secs_f64());
         assert_eq!(told, CALLS, "every event finds its waiter");
     }
     let ours = median(rates);
@@ -66,6 +66,13 @@ fn shuffled(round: usize, context: &str) -> Vec<Heard> {
     order.map(|n| heard(n, round, "PlayCompleted", context)).collect()
 }
 
+/// What this thread has used of its core: others on the machine do not count.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split(' ').next().and_then(|word| word.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a Linux machine tells the time of threads"))
+}
+
 /// The vendor's algorithm re-stated: every event is shown to every waiter of every call.
 fn vendors() -> f64 {
     struct Waiter {
@@ -78,7 +85,7 @@ fn vendors() -> f64 {
         |n| Waiter { call: call_id(n), context: "operation-0".into(), types: kinds.clone() };
     let mut waiters: Vec<Waiter> = (0..CALLS).map(waiter).collect();
     let events: Vec<_> = shuffled(0, "operation-0").into_iter().take(300).collect();
-    let began = Instant::now();
+    let began = cpu_time();
     for heard in &events {
         let event = &heard.event;
         let context = event.context.as_ref().map(|context| context.as_str());
@@ -89,5 +96,5 @@ fn vendors() -> f64 {
         });
     }
     black_box(&waiters);
-    events.len() as f64 / began.elapsed().as_secs_f64()
+    events.len() as f64 / (cpu_time() - began).as_secs_f64()
 }

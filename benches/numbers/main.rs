@@ -9,6 +9,10 @@ mod memory;
 mod report;
 mod tokens;
 
+/// The allocator of the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     if let Some((role, rest)) = words.split_first().and_then(|(first, rest)| {

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
 use super::calls::Gone;
-use super::messages::{Ask, CallLeft, CallOver, CatchUp, Listener, Resume, Route, WaitReply, Woke};
-use super::registry::{RegistryActor, Surroundings};
+use super::messages::{
+    Ask, Asked, CallLeft, CallOver, CatchUp, Listener, Resume, Route, WaitReply, Woke,
+};
+use super::registry::Surroundings;
 use super::telling;
-use crate::ports::{Alarm, Tick};
+use crate::ports::Alarm;
 use crate::pure::call::{Call, Effect, Heard, Input, SubscriptionId, WaiterId, Wants};
 use crate::pure::time::Position;
 use crate::wire::identifiers::CallConnectionId;
+
+/// Who listens to a call. Boxed in the actor: most calls have nobody, and there may be a million.
+#[derive(Default)]
+struct Listeners(Vec<(SubscriptionId, Listener)>);
 
 /// Owns one call's pending waiters, backlog, subscriptions, roster and timeline.
 pub struct CallActor {
@@ -20,27 +26,21 @@ pub struct CallActor {
     /// `None` once the call is over and the registry keeps what remains.
     call: Option<Box<Call>>,
     replies: Vec<(WaiterId, WaitReply)>,
-    listeners: Vec<(SubscriptionId, Listener)>,
-    alarm: Option<(Tick, Alarm)>,
-    registry: Addr<RegistryActor>,
+    listeners: Option<Box<Listeners>>,
+    alarm: Option<Alarm>,
     around: Arc<Surroundings>,
 }
 
 impl CallActor {
     /// Starts an actor for a call of which nothing is known yet.
-    pub fn open(
-        id: CallConnectionId,
-        incarnation: u64,
-        registry: Addr<RegistryActor>,
-        around: Arc<Surroundings>,
-    ) -> Addr<Self> {
+    pub fn open(id: CallConnectionId, incarnation: u64, around: Arc<Surroundings>) -> Addr<Self> {
         Self::create(|ctx| {
             // Before it runs: the array that opens a call may hold more of its events than an actor's
             // usual mailbox.
             ctx.set_mailbox_capacity(around.call_mailbox);
             let call = Some(Box::new(Call::open(around.clock.now())));
-            let (replies, listeners) = (Vec::new(), Vec::new());
-            Self { id, incarnation, call, replies, listeners, alarm: None, registry, around }
+            let replies = Vec::new();
+            Self { id, incarnation, call, replies, listeners: None, alarm: None, around }
         })
     }
 
@@ -75,7 +75,7 @@ impl CallActor {
             }
             Effect::Inform(subscription, heard) => self.inform(subscription, heard),
             Effect::Close(subscription, reason) => {
-                if let Some(listener) = take(&mut self.listeners, subscription) {
+                if let Some(listener) = self.take_listener(subscription) {
                     let _first = listener.closed.set(Gone::Closed(reason));
                     telling::subscription_closed();
                 }
@@ -100,18 +100,19 @@ impl CallActor {
     /// A slow subscriber is dropped at once: the others, and the call, do not wait for it (rule C7).
     fn inform(&mut self, subscription: SubscriptionId, heard: Heard) {
         use tokio::sync::mpsc::error::TrySendError;
-        let Some(place) = self.listeners.iter().position(|(id, _)| *id == subscription) else {
+        let listeners = self.listeners.iter().flat_map(|listeners| &listeners.0);
+        let Some((_, listener)) = listeners.into_iter().find(|(id, _)| *id == subscription) else {
             return;
         };
-        match self.listeners[place].1.events.try_send(heard) {
+        match listener.events.try_send(heard) {
             Ok(()) => return,
             Err(TrySendError::Full(_)) => {
-                let _first = self.listeners[place].1.closed.set(Gone::Slow);
+                let _first = listener.closed.set(Gone::Slow);
                 telling::subscription_dropped("slow");
             }
             Err(TrySendError::Closed(_)) => telling::subscription_dropped("closed"),
         }
-        self.listeners.swap_remove(place);
+        self.take_listener(subscription);
         telling::subscription_closed();
         if let Some(call) = &mut self.call {
             // Nothing but this subscription changes: its effects are none, or that the call leaves,
@@ -123,16 +124,25 @@ impl CallActor {
         }
     }
 
+    fn take_listener(&mut self, subscription: SubscriptionId) -> Option<Listener> {
+        let listeners = self.listeners.as_mut()?;
+        let taken = take(&mut listeners.0, subscription);
+        if listeners.0.is_empty() {
+            self.listeners = None;
+        }
+        taken
+    }
+
     fn set_alarm(&mut self, ctx: &mut Context<Self>) {
         let deadline = self.call.as_ref().and_then(|call| call.deadline(&self.around.limits));
         match (deadline, &self.alarm) {
             (None, _) => self.alarm = None,
             // An alarm that rings early costs one look; setting it anew for every event costs more.
-            (Some(at), Some((set, _))) if *set <= at => {}
+            (Some(at), Some(set)) if set.at() <= at => {}
             (Some(at), _) => {
                 let me = ctx.address();
                 let ring = Box::new(move || me.do_send(Woke)); // one's own alarm, one at a time
-                self.alarm = Some((at, self.around.clock.alarm(at, ring)));
+                self.alarm = Some(self.around.clock.alarm(at, ring));
             }
         }
     }
@@ -144,9 +154,9 @@ impl CallActor {
         let (id, incarnation) = (self.id.clone(), self.incarnation);
         // At most once in a call's life, so this cannot pile up beyond the limit of calls.
         if call.is_over() {
-            self.registry.do_send(CallOver { id, incarnation, remains: call });
+            self.around.registry().do_send(CallOver { id, incarnation, remains: call });
         } else {
-            self.registry.do_send(CallLeft { id, incarnation, died: false });
+            self.around.registry().do_send(CallLeft { id, incarnation, died: false });
         }
     }
 
@@ -159,7 +169,7 @@ impl CallActor {
         ctx: &mut Context<Self>,
     ) -> CatchUp {
         let catch_up = self.call.as_ref().map(|call| catch_up(call, &wants, after));
-        self.listeners.push((id, listener));
+        self.listeners.get_or_insert_default().0.push((id, listener));
         telling::subscription_opened();
         self.drive(Input::Subscribe { id, wants }, ctx);
         catch_up.unwrap_or_default()
@@ -222,22 +232,22 @@ impl Drop for CallActor {
     fn drop(&mut self) {
         if self.call.is_some() && std::thread::panicking() {
             let (id, incarnation) = (self.id.clone(), self.incarnation);
-            self.registry.do_send(CallLeft { id, incarnation, died: true });
+            self.around.registry().do_send(CallLeft { id, incarnation, died: true });
         }
     }
 }
 
-impl Handler<Ask> for CallActor {
+impl Handler<Asked> for CallActor {
     type Result = ();
 
-    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
+    fn handle(&mut self, asked: Asked, ctx: &mut Self::Context) {
         if self.call.is_none() {
             // The call is over and the registry keeps its remains: it knows the answer.
             let call = self.id.clone();
-            self.registry.do_send(Route { call, ask, admitted: None });
+            self.around.registry().do_send(Route { call, asked, admitted: None });
             return;
         }
-        match ask {
+        match asked.ask {
             Ask::Deliver(heard) => self.drive(Input::Event(heard), ctx),
             Ask::WaitFor { id, wants, within, resume, reply } => {
                 let from_backlog = resume.is_none();
@@ -258,7 +268,7 @@ impl Handler<Ask> for CallActor {
                 let _gone = reply.send(catch_up);
             }
             Ask::Detach(id) => {
-                if take(&mut self.listeners, id).is_some() {
+                if self.take_listener(id).is_some() {
                     telling::subscription_closed();
                 }
                 self.drive(Input::Unsubscribe(id), ctx);

@@ -1,7 +1,7 @@
 //! The way to the calls for everybody above: deliver, wait, subscribe, look.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use actix::{Actor, Addr, Arbiter};
 use tokio::sync::{mpsc, oneshot};
 
 use super::messages::{
-    Ask, CatchUp, FindByAnyId, ListCalls, Listener, LookAtShard, Resume, Route, ShardView,
+    Ask, Asked, CatchUp, FindByAnyId, ListCalls, Listener, LookAtShard, Resume, Route, ShardView,
     StopWaiting,
 };
-use super::registry::{RegistryActor, Surroundings};
+use super::registry::{Pending, RegistryActor, Surroundings};
 use super::telling::{self, EventTelling};
 use crate::ports::{Clock, Journal, JournalError, Position, Record};
 use crate::pure::call::{
@@ -70,6 +70,9 @@ pub enum Refusal {
     NotKept(#[from] JournalError),
 }
 
+/// Whether an ask has reached its call; for when that is not certain.
+type Verdict = oneshot::Receiver<Result<(), Refusal>>;
+
 /// How a wait ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WaitOutcome {
@@ -114,7 +117,7 @@ pub enum Gone {
 pub struct Calls(Arc<Inner>);
 
 struct Inner {
-    shards: Vec<Addr<RegistryActor>>,
+    shards: Vec<Shard>,
     arbiters: Vec<Arbiter>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
@@ -122,25 +125,44 @@ struct Inner {
     subscription_buffer: usize,
 }
 
+struct Shard {
+    registry: Addr<RegistryActor>,
+    around: Arc<Surroundings>,
+}
+
 impl Calls {
     /// Starts the shards, each on an arbiter of its own. Needs a running actix system.
     pub fn start(config: &CallsConfig, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> Self {
-        let around = Arc::new(Surroundings {
-            clock: Arc::clone(&clock),
-            limits: config.limits.clone(),
-            call_mailbox: config.call_mailbox,
-            registry_mailbox: config.registry_mailbox,
-            max_calls: config.max_calls,
-            live: AtomicU64::new(0),
-            opened: AtomicU64::new(0),
-            telling: EventTelling::register(),
-        });
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let shards = if config.shards == 0 { cores() } else { config.shards };
+        let (live, opened) = (Arc::default(), Arc::default());
+        let telling = Arc::new(EventTelling::register());
         let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new()).collect();
         let start = |arbiter: &Arbiter| {
-            let around = Arc::clone(&around);
-            RegistryActor::start_in_arbiter(&arbiter.handle(), |_| RegistryActor::new(around))
+            let around = Arc::new(Surroundings {
+                clock: Arc::clone(&clock),
+                limits: config.limits.clone(),
+                call_mailbox: config.call_mailbox,
+                registry_mailbox: config.registry_mailbox,
+                max_calls: config.max_calls,
+                shards,
+                live: Arc::clone(&live),
+                opened: Arc::clone(&opened),
+                pending: AtomicUsize::new(0),
+                stopping: AtomicBool::new(false),
+                telling: Arc::clone(&telling),
+                registry: OnceLock::new(),
+            });
+            let shard = Arc::clone(&around);
+            let (started, has_started) = std::sync::mpsc::channel();
+            let registry = RegistryActor::start_in_arbiter(&arbiter.handle(), move |ctx| {
+                ctx.set_mailbox_capacity(shard.registry_mailbox);
+                let _nobody_asks = started.send(());
+                RegistryActor::new(shard)
+            });
+            // Until then the mailbox has room for 16.
+            let _gone = has_started.recv();
+            Shard { registry, around }
         };
         Self(Arc::new(Inner {
             shards: arbiters.iter().map(start).collect(),
@@ -161,17 +183,22 @@ impl Calls {
         let received = self.0.clock.wall();
         let received_ms = received.as_millisecond();
         let events = events.into_iter().map(Arc::new).collect();
-        let mut routed: smallvec::SmallVec<[_; 1]> = smallvec::SmallVec::new();
+        let mut refused = None;
+        let mut uncertain = Vec::new();
         let kept = self.0.journal.append(received, events, &mut |position, event| {
             let call = event.call.clone();
             let heard = Heard { position, received_ms, event };
-            routed.push(self.route(call, Ask::Deliver(heard)));
+            match self.route(call, Ask::Deliver(heard)) {
+                Ok(Some(verdict)) => uncertain.push(verdict),
+                Ok(None) => {}
+                Err(refusal) => refused = Some(refusal),
+            }
         });
         kept.await?;
-        for admitted in routed {
-            admitted?.await.unwrap_or(Err(Refusal::Busy))?;
+        for verdict in uncertain {
+            verdict.await.unwrap_or(Err(Refusal::Busy))?;
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     /// Puts up a wait. When this returns, the wait stands before every event that comes later.
@@ -281,7 +308,8 @@ impl Calls {
 
     /// The calls that have this connection id, server call id or correlation id.
     pub async fn find(&self, any_id: &str) -> Vec<CallConnectionId> {
-        let asked = self.0.shards.iter().map(|shard| shard.send(FindByAnyId(any_id.to_owned())));
+        let asked =
+            self.0.shards.iter().map(|shard| shard.registry.send(FindByAnyId(any_id.to_owned())));
         let mut found = futures_util::future::join_all(asked).await;
         let mut found: Vec<_> = found.drain(..).flatten().flatten().collect();
         found.sort();
@@ -290,7 +318,11 @@ impl Calls {
 
     /// A page of calls in the order in which they were opened.
     pub async fn list(&self, after: u64, limit: usize, state: Option<Phase>) -> Vec<Listed> {
-        let asked = self.0.shards.iter().map(|shard| shard.send(ListCalls { after, limit, state }));
+        let asked = self
+            .0
+            .shards
+            .iter()
+            .map(|shard| shard.registry.send(ListCalls { after, limit, state }));
         let found = futures_util::future::join_all(asked).await;
         let mut found: Vec<_> = found.into_iter().flatten().flatten().collect();
         found.sort_by_key(|listed| listed.opened);
@@ -300,14 +332,14 @@ impl Calls {
 
     /// A picture of each shard.
     pub async fn shards(&self) -> Vec<ShardView> {
-        let asked = self.0.shards.iter().map(|shard| shard.send(LookAtShard));
+        let asked = self.0.shards.iter().map(|shard| shard.registry.send(LookAtShard));
         futures_util::future::join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Ends every wait with "shutting down" and lets no new call be opened by one. Says how many
     /// calls were live. Events are still taken.
     pub async fn stop_waiting(&self) -> usize {
-        let asked = self.0.shards.iter().map(|shard| shard.send(StopWaiting));
+        let asked = self.0.shards.iter().map(|shard| shard.registry.send(StopWaiting));
         futures_util::future::join_all(asked).await.into_iter().flatten().sum()
     }
 
@@ -324,18 +356,26 @@ impl Calls {
     }
 
     async fn ask(&self, call: &CallConnectionId, ask: Ask) -> Result<(), Refusal> {
-        self.route(call.clone(), ask)?.await.unwrap_or(Err(Refusal::Busy))
+        match self.route(call.clone(), ask)? {
+            Some(verdict) => verdict.await.unwrap_or(Err(Refusal::Busy)),
+            None => Ok(()),
+        }
     }
 
-    /// Puts an ask into the mailbox of its shard at once; the answer says whether the call has it.
-    fn route(
-        &self,
-        call: CallConnectionId,
-        ask: Ask,
-    ) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
-        let (admitted, verdict) = oneshot::channel();
+    /// Puts an ask into the mailbox of its shard at once. The call will have it when nothing is
+    /// returned; otherwise the verdict tells.
+    fn route(&self, call: CallConnectionId, ask: Ask) -> Result<Option<Verdict>, Refusal> {
         let shard = self.shard_of(&call);
-        shard.try_send(Route { call, ask, admitted: Some(admitted) }).map_err(|unsent| {
+        let certain = ask.opens() && shard.around.has_room();
+        let (admitted, verdict) = match certain {
+            true => (None, None),
+            false => {
+                let (admitted, verdict) = oneshot::channel();
+                (Some(admitted), Some(verdict))
+            }
+        };
+        let asked = Asked { ask, pending: Pending::count(&shard.around) };
+        shard.registry.try_send(Route { call, asked, admitted }).map_err(|unsent| {
             telling::refused("registry");
             match unsent {
                 SendError::Full(_) => Refusal::Busy,
@@ -347,12 +387,13 @@ impl Calls {
 
     /// Tells a call something that nobody needs to hear back about.
     fn mention(&self, call: &CallConnectionId, ask: Ask) {
-        let route = Route { call: call.clone(), ask, admitted: None };
+        let shard = self.shard_of(call);
+        let asked = Asked { ask, pending: Pending::count(&shard.around) };
         // When the mailbox is full the wait runs to its timeout instead; nothing is lost.
-        let _full = self.shard_of(call).try_send(route);
+        let _full = shard.registry.try_send(Route { call: call.clone(), asked, admitted: None });
     }
 
-    fn shard_of(&self, call: &CallConnectionId) -> &Addr<RegistryActor> {
+    fn shard_of(&self, call: &CallConnectionId) -> &Shard {
         let mut hasher = DefaultHasher::new();
         call.hash(&mut hasher);
         let shards = self.0.shards.len() as u64;

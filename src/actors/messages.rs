@@ -7,6 +7,7 @@ use actix::Message;
 use tokio::sync::{mpsc, oneshot};
 
 use super::calls::{Gone, Listed, Refusal};
+use super::registry::Pending;
 use crate::pure::call::{
     Call, CallView, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
 };
@@ -81,8 +82,21 @@ impl Ask {
     }
 }
 
-impl Message for Ask {
-    type Result = ();
+impl Ask {
+    /// Whether somebody would wait for its answer for long.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::WaitFor { .. } | Self::SubscribeTo { .. })
+    }
+}
+
+/// An ask on its way, counted as pending until somebody has dealt with it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Asked {
+    /// What is asked.
+    pub ask: Ask,
+    /// Gone with the message, whatever becomes of it.
+    pub pending: Pending,
 }
 
 /// Where a subscriber listens. A full channel means a slow subscriber; it is dropped.
@@ -118,8 +132,8 @@ pub struct Route {
     /// Which call.
     pub call: CallConnectionId,
     /// What.
-    pub ask: Ask,
-    /// Whether it was passed on; nothing when nobody cares.
+    pub asked: Asked,
+    /// Whether it was passed on; nothing when nobody cares, or when it cannot fail.
     pub admitted: Option<oneshot::Sender<Result<(), Refusal>>>,
 }
 

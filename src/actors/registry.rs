@@ -3,21 +3,17 @@
 //! A shard owns `callConnectionId → CallActor` for its part of all ids, lives on an arbiter of its
 //! own, and starts its call actors there. Early is normal: an event for an unknown id opens a call.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use actix::dev::SendError;
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
-use smallvec::SmallVec;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::call::{CallActor, catch_up, nothing_since};
 use super::calls::{Gone, Listed, Refusal};
 use super::messages::{
-    Ask, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Route, ShardView, StopWaiting,
-    Woke,
+    Ask, Asked, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Route, ShardView,
+    StopWaiting, Woke,
 };
 use super::telling::{self, EventTelling};
 use crate::ports::{Alarm, Clock, Tick};
@@ -26,8 +22,10 @@ use crate::pure::call::{
 };
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::CallConnectionId;
+use actix::dev::SendError;
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
-/// What every call actor needs around it.
+/// What every call actor of a shard needs around it.
 pub struct Surroundings {
     /// Time.
     pub clock: Arc<dyn Clock>,
@@ -39,12 +37,59 @@ pub struct Surroundings {
     pub registry_mailbox: usize,
     /// Calls that may live at once, over all shards; one more is refused.
     pub max_calls: usize,
+    /// How many shards there are.
+    pub shards: usize,
     /// How many live now, over all shards.
-    pub live: AtomicU64,
-    /// Numbers the calls in the order in which they were opened.
-    pub opened: AtomicU64,
+    pub live: Arc<AtomicUsize>,
+    /// Numbers the calls in the order in which they were opened, over all shards.
+    pub opened: Arc<AtomicU64>,
+    /// Asks of this shard that nobody has dealt with yet, wherever they wait.
+    pub pending: AtomicUsize,
+    /// Whether no new waits are taken.
+    pub stopping: AtomicBool,
     /// Counters of events.
-    pub telling: EventTelling,
+    pub telling: Arc<EventTelling>,
+    /// The shard itself. Here, so that a million calls need not each hold its address.
+    pub registry: OnceLock<Addr<RegistryActor>>,
+}
+
+/// The most messages that a mailbox holds beside asks: an alarm and what goes on between actors.
+const BESIDE: usize = 8;
+
+impl Surroundings {
+    /// The shard itself.
+    pub fn registry(&self) -> &Addr<RegistryActor> {
+        self.registry.get().expect("a shard knows itself before it starts its first call")
+    }
+
+    /// Whether nothing can keep another ask from reaching its call: with so few pending, no mailbox
+    /// can be full, and there is room for a new call even if each of them opens one. Then nobody needs
+    /// to wait for the verdict, which costs a thread's wakening for every event.
+    pub fn has_room(&self) -> bool {
+        let pending = self.pending.load(Ordering::Relaxed);
+        let live = self.live.load(Ordering::Relaxed);
+        !self.stopping.load(Ordering::Relaxed)
+            && pending + BESIDE < self.call_mailbox.min(self.registry_mailbox)
+            && live + pending * self.shards < self.max_calls
+    }
+}
+
+/// One pending ask. It counts from its making to its dropping, so that no way of getting lost, not
+/// even a panic, makes the count drift.
+pub struct Pending(Arc<Surroundings>);
+
+impl Pending {
+    /// One more.
+    pub fn count(around: &Arc<Surroundings>) -> Self {
+        around.pending.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(around))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 enum Entry {
@@ -87,8 +132,8 @@ pub struct RegistryActor {
     entries: HashMap<CallConnectionId, Entry>,
     /// Calls by the number of their opening, for pages.
     order: BTreeMap<u64, CallConnectionId>,
-    /// Hash of a server call id or correlation id to the calls that have it.
-    other_ids: HashMap<NonZeroU64, SmallVec<[CallConnectionId; 1]>>,
+    /// Hash of a server call id or correlation id, and the number of a call that has it.
+    other_ids: BTreeSet<(NonZeroU64, u64)>,
     /// Ended calls in the order in which they leave.
     graves: VecDeque<(Tick, CallConnectionId, u64)>,
     alarm: Option<Alarm>,
@@ -103,7 +148,7 @@ impl RegistryActor {
         Self {
             entries: HashMap::new(),
             order: BTreeMap::new(),
-            other_ids: HashMap::new(),
+            other_ids: BTreeSet::new(),
             graves: VecDeque::new(),
             alarm: None,
             connected: 0,
@@ -112,27 +157,25 @@ impl RegistryActor {
         }
     }
 
-    fn route(
-        &mut self,
-        id: CallConnectionId,
-        ask: Ask,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Refusal> {
-        let news = News::of(&ask);
+    fn route(&mut self, id: CallConnectionId, asked: Asked) -> Result<(), Refusal> {
+        if self.stopping && asked.ask.waits() {
+            return Err(Refusal::ShuttingDown);
+        }
+        let news = News::of(&asked.ask);
         let admitted = match self.entries.get(&id) {
-            Some(Entry::Live(live)) => match live.actor.try_send(ask) {
+            Some(Entry::Live(live)) => match live.actor.try_send(asked) {
                 Ok(()) => Ok(()),
                 Err(SendError::Full(_)) => {
                     telling::refused("call");
                     Err(Refusal::Busy)
                 }
-                Err(SendError::Closed(ask)) => self.route_to_new(&id, ask, ctx),
+                Err(SendError::Closed(asked)) => self.route_to_new(&id, asked),
             },
             Some(Entry::Ended { .. }) => {
-                self.answer_for_the_dead(&id, ask);
+                self.answer_for_the_dead(&id, asked.ask);
                 return Ok(());
             }
-            None => self.route_to_new(&id, ask, ctx),
+            None => self.route_to_new(&id, asked),
         };
         if let (Ok(()), Some(news)) = (&admitted, news) {
             self.note(&id, &news);
@@ -141,31 +184,23 @@ impl RegistryActor {
     }
 
     /// Opens a call for what may open one. An actor that died is replaced in the same way.
-    fn route_to_new(
-        &mut self,
-        id: &CallConnectionId,
-        ask: Ask,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Refusal> {
+    fn route_to_new(&mut self, id: &CallConnectionId, asked: Asked) -> Result<(), Refusal> {
         if let Some(Entry::Live(_)) = self.entries.get(id) {
             telling::call_died();
             self.remove(id);
         }
-        if !ask.opens() {
+        if !asked.ask.opens() {
             return Err(Refusal::UnknownCall);
         }
-        if self.stopping && !matches!(ask, Ask::Deliver(_)) {
-            return Err(Refusal::ShuttingDown);
-        }
         let live = self.around.live.load(Ordering::Relaxed);
-        if usize::try_from(live).is_ok_and(|live| live >= self.around.max_calls) {
+        if live >= self.around.max_calls {
             telling::refused("calls");
             return Err(Refusal::Busy);
         }
         let opened = self.around.opened.fetch_add(1, Ordering::Relaxed) + 1;
         let around = Arc::clone(&self.around);
-        let actor = CallActor::open(id.clone(), opened, ctx.address(), around);
-        actor.try_send(ask).map_err(|_| Refusal::Busy)?;
+        let actor = CallActor::open(id.clone(), opened, around);
+        actor.try_send(asked).map_err(|_| Refusal::Busy)?;
         let live = LiveEntry { actor, opened, phase: Phase::Connecting, names: Names::default() };
         self.entries.insert(id.clone(), Entry::Live(live));
         self.order.insert(opened, id.clone());
@@ -196,10 +231,7 @@ impl RegistryActor {
         live.names.server_call = before.server_call.or_else(|| server_call.map(hash));
         live.names.correlation = before.correlation.or_else(|| correlation.map(hash));
         for other in live.names.iter() {
-            let calls = self.other_ids.entry(other).or_default();
-            if !calls.contains(id) {
-                calls.push(id.clone());
-            }
+            self.other_ids.insert((other, live.opened));
         }
     }
 
@@ -257,18 +289,9 @@ impl RegistryActor {
             Entry::Ended { opened, names, .. } => (*opened, *names),
         };
         for other in names.iter() {
-            self.forget_other_id(other, id);
+            self.other_ids.remove(&(other, opened));
         }
         self.order.remove(&opened);
-    }
-
-    fn forget_other_id(&mut self, other: NonZeroU64, id: &CallConnectionId) {
-        if let Some(calls) = self.other_ids.get_mut(&other) {
-            calls.retain(|call| call != id);
-            if calls.is_empty() {
-                self.other_ids.remove(&other);
-            }
-        }
     }
 
     fn no_longer_live(&mut self, phase: Phase) {
@@ -301,7 +324,6 @@ impl RegistryActor {
         if self.entries.is_empty() {
             // A shard that had its busiest hour should not keep the room for it.
             self.entries.shrink_to_fit();
-            self.other_ids.shrink_to_fit();
         }
     }
 
@@ -356,15 +378,15 @@ impl Actor for RegistryActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(self.around.registry_mailbox);
+        let _once = self.around.registry.set(ctx.address());
     }
 }
 
 impl Handler<Route> for RegistryActor {
     type Result = ();
 
-    fn handle(&mut self, route: Route, ctx: &mut Self::Context) {
-        let verdict = self.route(route.call, route.ask, ctx);
+    fn handle(&mut self, route: Route, _: &mut Self::Context) {
+        let verdict = self.route(route.call, route.asked);
         if let Some(admitted) = route.admitted {
             let _gone = admitted.send(verdict);
         }
@@ -421,7 +443,9 @@ impl Handler<FindByAnyId> for RegistryActor {
         if let Some((id, _)) = self.entries.get_key_value(find.0.as_str()) {
             return vec![id.clone()];
         }
-        self.other_ids.get(&hash(&find.0)).map(|calls| calls.to_vec()).unwrap_or_default()
+        let hash = hash(&find.0);
+        let numbers = self.other_ids.range((hash, 0)..=(hash, u64::MAX));
+        numbers.filter_map(|(_, opened)| self.order.get(opened)).cloned().collect()
     }
 }
 
@@ -461,12 +485,14 @@ impl Handler<StopWaiting> for RegistryActor {
 
     fn handle(&mut self, _: StopWaiting, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
+        self.around.stopping.store(true, Ordering::Relaxed);
         let mut live = 0;
         for entry in self.entries.values() {
             if let Entry::Live(entry) = entry {
                 live += 1;
                 // Past the bound on purpose: one message for each call, once in the process's life.
-                entry.actor.do_send(Ask::ShutDown);
+                let pending = Pending::count(&self.around);
+                entry.actor.do_send(Asked { ask: Ask::ShutDown, pending });
             }
         }
         live

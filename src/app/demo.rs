@@ -49,6 +49,11 @@ pub struct Demo {
     tasks: Vec<AbortHandle>,
 }
 
+/// The numbers of the demonstration, which belong to the emulated resource.
+pub fn numbers() -> Vec<String> {
+    [IVR, SALES, CLOSED].map(str::to_owned).into()
+}
+
 /// How the people of the demonstration behave.
 pub fn phones() -> PhoneBook {
     let mut book = PhoneBook::default();

@@ -21,12 +21,13 @@ use answered::Greeter;
 pub use listeners::Listeners;
 
 use crate::actors::Calls;
-use crate::actors::routing::RoutingActor;
+use crate::actors::routing::{PutNumber, RoutingActor};
 use crate::client::Client;
 use crate::http::private::probes::{Probes, Readiness};
 use crate::http::private::{Desk, Private, admin, auth, numbers};
 use crate::http::public;
 use crate::ports::{CallAutomation, Clock, Journal, sleep};
+use crate::pure::routing::{AssignmentError, Draft, Key, KeyError, WriteError};
 use crate::settings::Settings;
 use crate::storage::memory::MemoryJournal;
 
@@ -47,6 +48,23 @@ pub enum StartError {
     /// The emulator could not start.
     #[error(transparent)]
     Emulator(#[from] crate::emulator::StartError),
+}
+
+/// Why a number could not be assigned.
+#[derive(Debug, thiserror::Error)]
+pub enum AssignError {
+    /// The key is neither a number, a prefix, a raw id nor `*`.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The plan is not well formed.
+    #[error(transparent)]
+    Plan(#[from] AssignmentError),
+    /// The table does not take it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The service has stopped.
+    #[error("the service has stopped")]
+    Stopped,
 }
 
 /// What a drain has done.
@@ -194,6 +212,18 @@ impl App {
     /// Who decides about ringing calls.
     pub fn routing(&self) -> &Addr<RoutingActor> {
         &self.routing
+    }
+
+    /// Assigns a number: `key` and `plan` are those of `PUT /v1/numbers/{key}`.
+    ///
+    /// # Errors
+    /// [`AssignError`] says what is wrong with them.
+    pub async fn assign(&self, key: &str, plan: &serde_json::Value) -> Result<(), AssignError> {
+        let (key, draft) = (Key::parse(key)?, Draft::parse(plan)?);
+        let (who, why) = ("application".into(), None);
+        let put = PutNumber { key, draft, if_match: None, who, why };
+        self.routing.send(put).await.map_err(|_| AssignError::Stopped)??;
+        Ok(())
     }
 
     /// The calls that number assignments answer, from now on.

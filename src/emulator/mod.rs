@@ -2,7 +2,7 @@
 //! answers, presses keys and hangs up on request.
 //!
 //! Lives in the garden: it shares `wire`, `pure`, `ports` and the clock with the service and nothing
-//! else, because it must not share the service's understanding of a call. [`world`] decides,
+//! else, because it must not share the service's understanding of a call. `world` decides,
 //! `shell` acts, `http` and `own_routes` are the doors.
 
 mod api;

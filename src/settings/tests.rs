@@ -1,3 +1,5 @@
+//! Every layer, every kind of fault, and the two worked examples.
+
 use std::path::PathBuf;
 
 use super::*;

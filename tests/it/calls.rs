@@ -105,6 +105,10 @@ async fn c6_the_backlog_ends_after_five_seconds_and_the_edge_is_exact() {
     let stage = Stage::with(Setting::untokened(|_| {}).held(&clock)).await;
     stage.told(&[event("kept", "e1", "PlayCompleted", None)]).await;
     stage.told(&[event("gone", "e1", "PlayCompleted", None)]).await;
+    for call in ["kept", "gone"] {
+        // A look passes through the same mailboxes: when it is answered, the event has arrived.
+        assert_eq!(stage.get(&format!("/admin/calls/{call}")).await.0, 200);
+    }
     clock.advance(Duration::from_millis(4_999));
     assert_eq!(told(stage.wait("kept", json!({"timeoutMs": NOW})).await), "e1");
     clock.advance(Duration::from_millis(1));

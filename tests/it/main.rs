@@ -10,6 +10,7 @@ mod dashboards;
 mod emulator;
 mod incoming;
 mod isolation;
+mod readme;
 mod routing;
 mod rules;
 mod stage;

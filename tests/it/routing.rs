@@ -497,8 +497,8 @@ async fn i9_a_redirected_call_is_not_sent_back_when_the_table_changes_in_between
 }
 
 #[actix_web::test]
-async fn i9_somebody_who_dials_again_is_served_again() {
-    let desk = Desk::new();
+async fn i9_somebody_who_dials_again_is_served_again_where_the_settings_say_so() {
+    let desk = Desk::with(|settings| settings.guard.max_repeats = 5);
     desk.put("8:acs:r_v", json!([action("ignore")])).await.unwrap();
     desk.put("8:acs:r_u", json!([redirect("8:acs:r_v")])).await.unwrap();
     desk.put("+14255550100", json!([redirect("8:acs:r_u")])).await.unwrap();
@@ -512,6 +512,19 @@ async fn i9_somebody_who_dials_again_is_served_again() {
             assert_eq!(desk.settled(id).await.fate, Some(wanted), "round {round}");
         }
         desk.clock.advance(Duration::from_secs(10));
+    }
+}
+
+#[actix_web::test]
+async fn i9_the_same_caller_and_target_within_a_minute_are_not_followed_again() {
+    let desk = Desk::new();
+    desk.put("+14255550100", json!([redirect("8:acs:r_u"), action("ignore")])).await.unwrap();
+    for (id, after_s, wanted) in
+        [("a", 0, Fate::Redirected), ("b", 59, Fate::Ignored), ("c", 1, Fate::Redirected)]
+    {
+        desk.clock.advance(Duration::from_secs(after_s));
+        let id = desk.ring("4:+14255550100", id, FRESH).await.unwrap();
+        assert_eq!(desk.settled(id).await.fate, Some(wanted), "{after_s} s later");
     }
 }
 

@@ -87,7 +87,6 @@ impl Stage {
             listen: ([127, 0, 0, 1], 0).into(),
             seed: Some(7),
             phones: setting.phones,
-            any_number: true,
             subscriptions: vec![Subscription {
                 name: "switchhook".to_owned(),
                 endpoint,
@@ -244,10 +243,14 @@ pub fn waits_of(call: &str) -> String {
     format!("/v1/calls/{}/waits", segment(call))
 }
 
+/// The settings of a program that is given none.
+pub fn defaults_untouched() -> Settings {
+    Settings::load(&Given::default(), Purpose::Local).expect("the defaults are good")
+}
+
 /// The default settings, with our keys, free ports, and nothing of Azure's.
 pub fn defaults() -> Settings {
-    let given = Given { file: None, environment: Vec::new(), flags: Vec::new() };
-    let mut settings = Settings::load(&given, Purpose::Local).expect("the defaults are good");
+    let mut settings = defaults_untouched();
     settings.public.listen = ([127, 0, 0, 1], 0).into();
     settings.private.listen = ([127, 0, 0, 1], 0).into();
     settings.callbacks.key = Secret::new(KEY);

@@ -16,13 +16,17 @@ struct Kept {
     heard: Heard,
 }
 
-/// Oldest first. Boxed, because most calls most of the time have none.
+/// Boxed, because most calls most of the time have none, and an empty queue is four words.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Backlog(Option<Box<VecDeque<Kept>>>);
+pub(super) struct Backlog(Option<Box<Queue>>);
+
+/// Oldest first.
+#[derive(Clone, Debug, Default)]
+struct Queue(VecDeque<Kept>);
 
 impl Backlog {
     pub fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |kept| kept.len())
+        self.queue().map_or(0, VecDeque::len)
     }
 
     /// Keeps an event that arrived at `at`. True when the oldest, be it this one, had to leave for it.
@@ -30,7 +34,7 @@ impl Backlog {
         if limits.backlog_events == 0 {
             return true;
         }
-        let kept = self.0.get_or_insert_default();
+        let kept = &mut self.0.get_or_insert_default().0;
         let full = kept.len() >= limits.backlog_events;
         let place =
             kept.partition_point(|other| (other.at, other.heard.position) <= (at, heard.position));
@@ -47,7 +51,7 @@ impl Backlog {
 
     /// Drops what is older than the limit; says how many.
     pub fn expire(&mut self, now: Tick, limits: &Limits) -> usize {
-        let Some(kept) = &mut self.0 else { return 0 };
+        let Some(Queue(kept)) = self.0.as_deref_mut() else { return 0 };
         let old = kept.partition_point(|kept| kept.at + limits.backlog_age <= now);
         kept.drain(..old);
         self.tidy();
@@ -56,7 +60,7 @@ impl Backlog {
 
     /// Takes the oldest event that is wanted, and only that one.
     pub fn take(&mut self, wants: &Wants) -> Option<Heard> {
-        let kept = self.0.as_mut()?;
+        let Queue(kept) = self.0.as_deref_mut()?;
         let place = kept.iter().position(|kept| wants.matches(&kept.heard))?;
         let taken = kept.remove(place).map(|kept| kept.heard);
         self.tidy();
@@ -66,7 +70,7 @@ impl Backlog {
     /// Where the events stand that suit a wait in all but its filter, youngest first. To be asked when
     /// [`Backlog::take`] found nothing.
     pub fn filtered_out<'a>(&'a self, wants: &'a Wants) -> impl Iterator<Item = Position> + 'a {
-        let kept = wants.filter.as_ref().and(self.0.as_ref());
+        let kept = wants.filter.as_ref().and(self.queue());
         let kept = kept.into_iter().flat_map(|kept| kept.iter().rev());
         let suits =
             move |heard: &&Heard| wants.suits(&heard.event.kind, heard.event.context.as_ref());
@@ -75,16 +79,20 @@ impl Backlog {
 
     /// Drops everything; says how many.
     pub fn clear(&mut self) -> usize {
-        self.0.take().map_or(0, |kept| kept.len())
+        self.0.take().map_or(0, |queue| queue.0.len())
     }
 
     /// When the oldest event leaves.
     pub fn deadline(&self, limits: &Limits) -> Option<Tick> {
-        self.0.as_ref()?.front().map(|kept| kept.at + limits.backlog_age)
+        self.queue()?.front().map(|kept| kept.at + limits.backlog_age)
+    }
+
+    fn queue(&self) -> Option<&VecDeque<Kept>> {
+        self.0.as_deref().map(|queue| &queue.0)
     }
 
     fn tidy(&mut self) {
-        if self.0.as_ref().is_some_and(|kept| kept.is_empty()) {
+        if self.queue().is_some_and(VecDeque::is_empty) {
             self.0 = None;
         }
     }

@@ -176,8 +176,8 @@ impl Call {
                     let mut waiter = Waiter::new(id, wants, now, now + within);
                     if from_backlog {
                         let away = self.backlog.filtered_out(&waiter.wants);
-                        waiter.filtered = away.take(NEAR_MISSES).collect();
-                        waiter.filtered.reverse();
+                        let latest: Vec<_> = away.take(NEAR_MISSES).collect();
+                        waiter.turned_away(latest);
                     }
                     self.wait(waiter, limits, effects);
                 }
@@ -377,7 +377,7 @@ impl Call {
         let miss = |entry: &Entry| {
             let kind = waiter.wants.kinds.has(&entry.kind);
             let context = waiter.wants.context_suits(entry.context.as_ref());
-            let filtered = waiter.filtered.contains(&entry.position);
+            let filtered = waiter.has_turned_away(entry.position);
             let failed = match (kind, context, filtered) {
                 (false, true, _) => Condition::Types,
                 (true, false, _) => Condition::OperationContext,

@@ -1,11 +1,13 @@
 //! Which events of a call were seen already (rule C2).
 //!
-//! Two generations of sets bound the memory: when the young one holds half the limit it becomes the
-//! old one, so at least the latest half of the limit is remembered, at most all of it.
+//! Most calls have a few events: those are a plain list. Beyond that, two generations of sets bound
+//! the memory: when the young one holds half the limit it becomes the old one, so at least the latest
+//! half of the limit is remembered, at most all of it.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::tight::Tight;
 use crate::wire::events::EventKey;
 
 /// Keys are hashes already; hashing them again would buy nothing.
@@ -28,24 +30,69 @@ impl Hasher for AlreadyHashed {
 
 type Keys = HashSet<EventKey, BuildHasherDefault<AlreadyHashed>>;
 
+/// So many identities are a list.
+const FEW: usize = 16;
+
 /// The identities of the events that a call has handled.
+#[derive(Clone)]
+pub enum Seen {
+    /// In order of arrival.
+    Few(Vec<EventKey>),
+    /// Of two generations.
+    Many(Box<Generations>),
+}
+
+/// The young generation and the old one.
 #[derive(Clone, Default)]
-pub struct Seen {
+pub struct Generations {
     young: Keys,
-    old: Option<Box<Keys>>,
+    old: Keys,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
 }
 
 impl Seen {
     /// Whether this is the first time that `key` is seen.
     pub fn first_time(&mut self, key: EventKey, limit: usize) -> bool {
-        if self.young.contains(&key) || self.old.as_ref().is_some_and(|old| old.contains(&key)) {
+        let half = (limit / 2).max(1);
+        match self {
+            Self::Few(keys) if keys.contains(&key) => false,
+            Self::Few(keys) if keys.len() < FEW.min(half) => {
+                keys.push_tight(key);
+                true
+            }
+            Self::Few(keys) => {
+                let young = keys.drain(..).collect();
+                *self = Self::Many(Box::new(Generations { young, old: Keys::default() }));
+                self.first_time(key, limit)
+            }
+            Self::Many(generations) => generations.first_time(key, half),
+        }
+    }
+
+    /// How many are remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Few(keys) => keys.len(),
+            Self::Many(generations) => generations.young.len() + generations.old.len(),
+        }
+    }
+}
+
+impl Generations {
+    fn first_time(&mut self, key: EventKey, half: usize) -> bool {
+        if self.young.contains(&key) || self.old.contains(&key) {
             return false;
         }
-        if self.young.len() >= (limit / 2).max(1) {
-            self.old = Some(Box::new(std::mem::take(&mut self.young)));
+        if self.young.len() >= half {
+            self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key);
-        true
+        self.young.insert(key)
     }
 }
 
@@ -58,7 +105,7 @@ mod tests {
         let mut seen = Seen::default();
         for key in 0..1000 {
             assert!(seen.first_time(EventKey(key), 100));
-            assert!(seen.young.len() + seen.old.as_ref().map_or(0, |old| old.len()) <= 100);
+            assert!(seen.len() <= 100);
         }
         for key in 950..1000 {
             assert!(!seen.first_time(EventKey(key), 100), "{key} is remembered");

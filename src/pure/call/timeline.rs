@@ -66,7 +66,11 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn note(&mut self, entry: Entry, limit: usize) {
+    pub(super) fn note(&mut self, mut entry: Entry, limit: usize) {
+        // The events of one operation follow each other and carry the same context: one copy will do.
+        if let Some(last) = self.entries.back().filter(|last| last.context == entry.context) {
+            entry.context = last.context.clone();
+        }
         if self.entries.len() >= limit.max(1) {
             self.dropped_to = self.entries.pop_front().map_or(self.dropped_to, |e| e.position);
             self.dropped += 1;

@@ -29,8 +29,8 @@ pub struct GuardLimits {
     pub window: Duration,
     /// At most so many redirects in one journey.
     pub max_hops: usize,
-    /// At most so many redirects of the same caller to the same target within the window. 1 holds
-    /// back a caller who dials again.
+    /// At most so many redirects of the same caller to the same target within the window. 1, the rule
+    /// to the letter, also holds back a caller who dials again.
     pub max_repeats: usize,
     /// At most so many journeys; the oldest leave first.
     pub journeys: usize,
@@ -38,7 +38,7 @@ pub struct GuardLimits {
 
 impl Default for GuardLimits {
     fn default() -> Self {
-        Self { window: Duration::from_secs(60), max_hops: 5, max_repeats: 5, journeys: 20_000 }
+        Self { window: Duration::from_secs(60), max_hops: 5, max_repeats: 1, journeys: 20_000 }
     }
 }
 

@@ -1,0 +1,82 @@
+//! The tour of the README, run as a newcomer would run it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// A demonstration in a process of its own, on any free ports.
+struct Demo {
+    child: Child,
+    ready: Value,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_switchhook"))
+            .args(["dev", "--demo", "--ports", "auto", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        out.read_line(&mut line).expect("one line, once it is ready");
+        // Nobody reads the story; it must not block the teller.
+        std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+        let ready = serde_json::from_str(&line).expect("an object");
+        Self { child, ready }
+    }
+
+    fn url(&self, name: &str) -> &str {
+        self.ready[name].as_str().expect("a URL")
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+fn tour() -> String {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = std::fs::read_to_string(readme).expect("the README");
+    let blocks = text.split("```sh tour\n").skip(1);
+    let blocks: Vec<_> = blocks.filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 6, "the tour has its steps");
+    blocks.concat()
+}
+
+#[test]
+fn the_tour_of_the_readme_works_as_written() {
+    let demo = Demo::start();
+    let script = tour()
+        .replace("http://127.0.0.1:8081", demo.url("private"))
+        .replace("http://127.0.0.1:8082", demo.url("emulator"));
+    let out = Command::new("timeout")
+        .args(["90", "bash", "-euo", "pipefail", "-c", &script])
+        .env("SWITCHHOOK", env!("CARGO_BIN_EXE_switchhook"))
+        .env("SWITCHHOOK_SERVER", demo.url("private"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash runs");
+    let said = String::from_utf8_lossy(&out.stdout);
+    let complained = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{}\n{said}\n{complained}", out.status);
+    for wanted in ["connected", "RecognizeCompleted", "switchhook_waits_total", "silence"] {
+        assert!(said.contains(wanted), "{wanted} is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn the_default_ports_of_the_readme_are_those_of_the_settings() {
+    let text = tour();
+    let settings = crate::stage::defaults_untouched();
+    for (name, port) in
+        [("private", settings.private.listen.port()), ("emulator", settings.emulator.listen.port())]
+    {
+        assert!(text.contains(&format!("127.0.0.1:{port}")), "the {name} port is {port}");
+    }
+}
