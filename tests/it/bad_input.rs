@@ -169,7 +169,7 @@ fn bad_bodies(post: fn(&'static str, Vec<u8>) -> Row, good: &Value) -> Vec<Row> 
 fn callbacks() -> Vec<Row> {
     let deep_enough = with("/data", serde_json::from_str(&nested(80)).expect("JSON"));
     let long = "x".repeat(4_097);
-    let mut rows = bad_bodies(|what, body| callback(what, body), &good());
+    let mut rows = bad_bodies(callback, &good());
     let keyless = |what, path: &str| {
         Row::new(what, Public, Method::POST, path).body(json!([good()]).to_string())
     };
@@ -244,7 +244,7 @@ fn deliveries() -> Vec<Row> {
     let mut unknown = notice.clone();
     unknown["aMemberOfTomorrow"] = json!({"x": [1]});
     unknown["data"]["another"] = Value::Null;
-    let mut rows = bad_bodies(|what, body| delivery(what, body), &notice);
+    let mut rows = bad_bodies(delivery, &notice);
     rows.extend([
         delivery("validation without a code", validation(json!({}))).is(400, "no_valid_events"),
         delivery("validation with a number", validation(json!({"validationCode": 7})))

@@ -77,10 +77,6 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub async fn new() -> Self {
-        Self::with(Setting::default()).await
-    }
-
     pub async fn with(setting: Setting) -> Self {
         let mut settings = defaults();
         (setting.settings)(&mut settings);

@@ -56,7 +56,9 @@ impl Guard {
         }
         let given = request.headers().get(header::AUTHORIZATION);
         let given = given.and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let given = given.split_once(' ').map(|(_, secret)| secret.trim()).unwrap_or_default();
+        let given =
+            given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let given = given.map(|(_, secret)| secret.trim()).unwrap_or_default();
         let mut found = None;
         for token in &self.tokens {
             // Every token is compared, so the time taken does not tell which one was near.

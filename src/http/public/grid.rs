@@ -154,9 +154,11 @@ async fn pass_on(door: &Door, event: GridEvent) -> Result<(), Problem> {
     match &event.news {
         GridNews::IncomingCall(_) => {
             let Some(rang) = IncomingRang::of(event, door.clock.now()) else { return Ok(()) };
+            // `send` waits for room in a full mailbox, and the sender must hear of it soon. Should the
+            // decision be made all the same, what is sent again is a repeat and has no effect.
             let decided = tokio::select! {
-                decided = door.routing.send(rang) => decided.map_err(|_| busy())?,
-                // A full mailbox makes `send` wait for room; the sender had better come again.
+                biased;
+                decided = door.routing.send(rang) => decided.map_err(|_| Problem::new(Code::ShuttingDown))?,
                 () = sleep(door.clock.as_ref(), PATIENCE) => return Err(busy()),
             };
             decided.map(|_| ()).map_err(|error| Problem::new(Code::Busy).detail(error))
@@ -174,7 +176,7 @@ async fn pass_on(door: &Door, event: GridEvent) -> Result<(), Problem> {
         | GridNews::Other => {
             let notice = NoticeCame(Arc::new(event));
             door.routing.try_send(notice).map_err(|unsent| match unsent {
-                SendError::Full(_) => Problem::new(Code::Busy),
+                SendError::Full(_) => busy(),
                 SendError::Closed(_) => Problem::new(Code::ShuttingDown),
             })
         }
