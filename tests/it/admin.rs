@@ -372,6 +372,12 @@ async fn a_drain_lets_calls_finish_and_then_ends_what_still_waits() {
     tell(event("ends", "e2", "PlayCompleted", None)).await;
     assert_eq!(lucky.await.unwrap().0, 200);
     tell(event("ends", "end", "CallDisconnected", None)).await;
+    // Accepted is in the mailbox; the clock must not run ahead of it.
+    eventually("the end of one", || async {
+        let (_, view) = get("/admin/calls/ends").await;
+        (view["state"] == "disconnected").then_some(())
+    })
+    .await;
     assert!(!patient.is_finished());
     clock.advance(Duration::from_millis(29_999));
     assert_eq!(get("/readyz").await.0, 503);

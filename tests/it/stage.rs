@@ -187,6 +187,13 @@ impl Stage {
     pub async fn told(&self, events: &[Value]) {
         let (status, body) = self.callback(json!(events).to_string()).await;
         assert_eq!((status, body), (200, Value::String(String::new())));
+        for event in events {
+            // Accepted is in the mailbox. A look passes through the same ones: when it is answered,
+            // the event has arrived.
+            let call = event["data"]["callConnectionId"].as_str().unwrap_or_default();
+            let call = switchhook::wire::calling::segment(call);
+            self.get(&format!("/v1/calls/{call}/events?limit=1")).await;
+        }
     }
 
     /// Waits for an event of a call until the wait ends.
