@@ -58,7 +58,10 @@ async fn calls_are_paged_in_their_order_while_others_come_and_go() {
             more += 1;
         }
     }
-    assert_eq!(seen, (0..more).map(name).collect::<Vec<_>>(), "each once, in order");
+    // Calls of different shards may be opened a little out of the order in which they were told of.
+    assert_eq!(seen, page(&stage, "limit=1000").await.0, "in order of opening");
+    seen.sort();
+    assert_eq!(seen, (0..more).map(name).collect::<Vec<_>>(), "each once");
     let (one, next) = page(&stage, "limit=0").await;
     assert_eq!((one.len(), next.is_some()), (1, true));
     let (all, next) = page(&stage, "limit=1000000").await;
@@ -81,7 +84,9 @@ async fn calls_are_filtered_by_how_far_they_have_come() {
     let states = ["connected", "connecting", "failed", "disconnected"];
     for (state, prefix) in states.into_iter().zip(["up", "ringing", "failed", "over"]) {
         let wanted: Vec<_> = (0..6).map(|n| format!("{prefix}-{n}")).collect();
-        assert_eq!(all_pages(&stage, &format!("state={state}&limit=4")).await, wanted, "{state}");
+        let mut found = all_pages(&stage, &format!("state={state}&limit=4")).await;
+        found.sort();
+        assert_eq!(found, wanted, "{state}");
         let (_, body) = stage.get(&format!("/admin/calls?state={state}")).await;
         assert!(
             body["calls"].as_array().unwrap().iter().all(|row| row["state"] == state),
@@ -128,11 +133,8 @@ async fn a_call_is_found_by_any_of_its_ids_with_everything_about_it() {
 
 #[actix_web::test]
 async fn hanging_up_ends_the_call_at_the_call_service() {
-    // Only our own number is the resource's, so that the other one is a telephone somewhere.
-    let emulator = Box::new(|config: &mut EmulatorConfig| {
-        config.any_number = false;
-        config.numbers = vec!["+18005550100".to_owned()];
-    });
+    let own = |config: &mut EmulatorConfig| config.numbers = vec!["+18005550100".to_owned()];
+    let emulator = Box::new(own);
     let stage = Stage::with(Setting { emulator, ..Setting::default() }).await;
     let new = NewCall::to(Identifier::phone("+14255550001")).from_number("+18005550100");
     let call = stage.app.client().create_call(new).await.expect("it rings");
@@ -372,10 +374,8 @@ async fn a_drain_lets_calls_finish_and_then_ends_what_still_waits() {
     tell(event("ends", "e2", "PlayCompleted", None)).await;
     assert_eq!(lucky.await.unwrap().0, 200);
     tell(event("ends", "end", "CallDisconnected", None)).await;
-    // Accepted is in the mailbox; the clock must not run ahead of it.
-    eventually("the end of one", || async {
-        let (_, view) = get("/admin/calls/ends").await;
-        (view["state"] == "disconnected").then_some(())
+    eventually("its end", || async {
+        (get("/admin/calls/ends").await.1["state"] == "disconnected").then_some(())
     })
     .await;
     assert!(!patient.is_finished());

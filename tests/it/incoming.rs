@@ -313,7 +313,9 @@ async fn i4_a_call_that_rings_no_more_is_not_acted_on() {
 
 #[actix_web::test]
 async fn i5_a_call_is_acted_on_once_however_often_it_is_told() {
-    let stage = Stage::untokened().await;
+    // The same caller rings the same number again and again here, and that is not the point.
+    let setting = Setting::untokened(|settings| settings.incoming.max_repeats = 100);
+    let stage = Stage::with(setting).await;
     stage.assign(NUMBER, json!([{"action": {"type": "redirect", "target": OUTSIDE}}])).await;
     // A real call, whose ticket Azure takes once; Event Grid repeats itself in every way.
     let ring = json!({"from": CALLER, "to": NUMBER});
@@ -350,9 +352,17 @@ async fn i5_a_call_is_acted_on_once_however_often_it_is_told() {
 
 #[actix_web::test]
 async fn i9_a_call_is_not_sent_round_whoever_sends_it() {
-    let setting = Setting::untokened(|settings| settings.incoming.max_hops = 2);
-    let stage = Stage::with(setting).await;
     let (second, third, fourth) = ("+18005550102", "+18005550103", "+18005550104");
+    let setting = Setting {
+        emulator: Box::new(move |config| {
+            config.numbers = [NUMBER, second, third, fourth].map(str::to_owned).to_vec();
+        }),
+        ..Setting::untokened(|settings| {
+            settings.incoming.max_hops = 2;
+            settings.incoming.max_repeats = 5;
+        })
+    };
+    let stage = Stage::with(setting).await;
     let to = |target: &str| json!([{"action": {"type": "redirect", "target": target}}]);
     // What can be seen when it is written is refused then.
     stage.assign(NUMBER, to(second)).await;
