@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
-use super::calls::Gone;
 use super::messages::{
     Ask, Asked, CallLeft, CallOver, CatchUp, Listener, Resume, Route, WaitReply, Woke,
 };
-use super::registry::Surroundings;
+use super::subscription::Gone;
+use super::surroundings::Surroundings;
 use super::telling;
 use crate::ports::Alarm;
 use crate::pure::call::{Call, Effect, Heard, Input, SubscriptionId, WaiterId, Wants};

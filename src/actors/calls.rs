@@ -13,12 +13,14 @@ use super::messages::{
     Ask, Asked, CatchUp, FindByAnyId, ListCalls, Listener, LookAtShard, Resume, Route, ShardView,
     StopWaiting,
 };
-use super::registry::{Pending, RegistryActor, Surroundings};
+use super::registry::RegistryActor;
+use super::subscription::Subscription;
+use super::surroundings::{Pending, Surroundings};
 use super::telling::{self, EventTelling};
+use super::waiting::{State, Waiting};
 use crate::ports::{Clock, Journal, JournalError, Position, Record};
 use crate::pure::call::{
-    CallView, CloseReason, Condition, Ending, Heard, Identity, Limits, NearMiss, Phase,
-    SubscriptionId, WaitEnd, WaiterId, Wants,
+    CallView, Heard, Identity, Limits, Phase, SubscriptionId, WaiterId, Wants,
 };
 use crate::wire::events::CallEvent;
 use crate::wire::identifiers::CallConnectionId;
@@ -73,25 +75,6 @@ pub enum Refusal {
 /// Whether an ask has reached its call; for when that is not certain.
 type Verdict = oneshot::Receiver<Result<(), Refusal>>;
 
-/// How a wait ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum WaitOutcome {
-    /// This came.
-    Told(Heard),
-    /// Nothing came in time; the near misses say what came instead.
-    TimedOut(Vec<NearMiss>),
-    /// It was cancelled.
-    Cancelled,
-    /// The call ended first.
-    CallEnded(Ending),
-    /// The service stops.
-    ShuttingDown,
-    /// The call has as many waits as it may have.
-    Refused,
-    /// The call's state was lost to a fault of ours.
-    Lost,
-}
-
 /// A call as it stands in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -99,17 +82,6 @@ pub struct Listed {
     pub opened: u64,
     /// The call.
     pub id: CallConnectionId,
-}
-
-/// Why a subscription is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gone {
-    /// The call or the service closed it.
-    Closed(CloseReason),
-    /// It did not read fast enough, and was dropped.
-    Slow,
-    /// The call's state was lost to a fault of ours.
-    Lost,
 }
 
 /// A handle to all calls. Cheap to clone; may be used from any thread.
@@ -386,7 +358,7 @@ impl Calls {
     }
 
     /// Tells a call something that nobody needs to hear back about.
-    fn mention(&self, call: &CallConnectionId, ask: Ask) {
+    pub(super) fn mention(&self, call: &CallConnectionId, ask: Ask) {
         let shard = self.shard_of(call);
         let asked = Asked { ask, pending: Pending::count(&shard.around) };
         // When the mailbox is full the wait runs to its timeout instead; nothing is lost.
@@ -406,135 +378,9 @@ impl Calls {
     }
 }
 
-/// A wait that stands. Await its [`outcome`](Self::outcome); dropping it cancels it.
-#[must_use = "dropping a wait cancels it"]
-pub struct Waiting {
-    id: WaiterId,
-    call: CallConnectionId,
-    calls: Calls,
-    state: State,
-    /// What it wants, when a filter is part of it: its near misses are judged with the payloads.
-    filtered: Option<Box<Wants>>,
-}
-
-enum State {
-    /// In the call's list.
-    Standing(oneshot::Receiver<Result<Heard, WaitEnd>>),
-    /// The past had the answer.
-    Settled(Box<Heard>),
-    /// Told.
-    Over,
-}
-
-impl Waiting {
-    /// Replaces the timeout; it counts from the wait's beginning.
-    pub fn within(self, within: Duration) -> Self {
-        if matches!(self.state, State::Standing(_)) {
-            self.calls.mention(&self.call, Ask::Retime { id: self.id, within });
-        }
-        self
-    }
-
-    /// Waits until the wait ends, one way or another.
-    pub async fn outcome(mut self) -> WaitOutcome {
-        let ended = match &mut self.state {
-            State::Standing(outcome) => outcome.await,
-            State::Settled(heard) => Ok(Ok((**heard).clone())),
-            State::Over => return WaitOutcome::Lost,
-        };
-        self.state = State::Over;
-        match ended {
-            Ok(Ok(heard)) => WaitOutcome::Told(heard),
-            Ok(Err(WaitEnd::TimedOut(near_misses))) => {
-                WaitOutcome::TimedOut(self.judge(near_misses).await)
-            }
-            Ok(Err(WaitEnd::Cancelled)) => WaitOutcome::Cancelled,
-            Ok(Err(WaitEnd::CallEnded(ending))) => WaitOutcome::CallEnded(ending),
-            Ok(Err(WaitEnd::ShuttingDown)) => WaitOutcome::ShuttingDown,
-            Ok(Err(WaitEnd::Refused)) => WaitOutcome::Refused,
-            Err(_) => {
-                telling::wait_lost();
-                WaitOutcome::Lost
-            }
-        }
-    }
-
-    /// An event of the wrong type or context is only a near miss if the filter would have let it
-    /// pass; that needs its payload.
-    async fn judge(&self, near_misses: Vec<NearMiss>) -> Vec<NearMiss> {
-        let Some(wants) = &self.filtered else { return near_misses };
-        let at: Vec<_> = near_misses.iter().map(|miss| miss.position).collect();
-        let records = self.calls.journal().get(&at).await.unwrap_or_default();
-        let passes = |record: Option<Record>| {
-            record.and_then(heard_again).is_some_and(|heard| wants.passes_filter(&heard))
-        };
-        let judged = near_misses.into_iter().zip(records);
-        let near = |(miss, record): (NearMiss, Option<Record>)| {
-            (miss.failed == Condition::Filter || passes(record)).then_some(miss)
-        };
-        judged.filter_map(near).collect()
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if matches!(self.state, State::Standing(_)) {
-            self.calls.mention(&self.call, Ask::CancelWait(self.id));
-        }
-    }
-}
-
 /// Reads a journalled event again.
 pub fn heard_again(record: Record) -> Option<Heard> {
     let event = CallEvent::parse(&record.raw).ok()?;
     let received_ms = record.received.as_millisecond();
     Some(Heard { position: record.position, received_ms, event: Arc::new(event) })
-}
-
-/// An ongoing subscription. Dropping it detaches it, and only it.
-pub struct Subscription {
-    id: SubscriptionId,
-    call: CallConnectionId,
-    calls: Calls,
-    wants: Wants,
-    past: std::collections::VecDeque<Position>,
-    missed: u64,
-    events: mpsc::Receiver<Heard>,
-    closed: Arc<OnceLock<Gone>>,
-}
-
-impl Subscription {
-    /// How many events had left the timeline before the cursor could be served; 0 means no gap.
-    pub fn missed(&self) -> u64 {
-        self.missed
-    }
-
-    /// The next event, or why there will be none. Nothing is lost when the returned future is dropped
-    /// before it is done.
-    ///
-    /// # Errors
-    /// [`Gone`] when the subscription is over.
-    pub async fn next(&mut self) -> Result<Heard, Gone> {
-        while let Some(position) = self.past.front() {
-            let read = self.calls.read(*position).await;
-            self.past.pop_front();
-            match read {
-                Some(heard) if self.wants.passes_filter(&heard) => return Ok(heard),
-                Some(_) => {}
-                None => self.missed += 1,
-            }
-        }
-        match self.events.recv().await {
-            Some(heard) => Ok(heard),
-            None => Err(self.closed.get().copied().unwrap_or(Gone::Lost)),
-        }
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        if self.closed.get().is_none() {
-            self.calls.mention(&self.call, Ask::Detach(self.id));
-        }
-    }
 }

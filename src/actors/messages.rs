@@ -6,8 +6,9 @@ use std::time::Duration;
 use actix::Message;
 use tokio::sync::{mpsc, oneshot};
 
-use super::calls::{Gone, Listed, Refusal};
-use super::registry::Pending;
+use super::calls::{Listed, Refusal};
+use super::subscription::Gone;
+use super::surroundings::Pending;
 use crate::pure::call::{
     Call, CallView, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
 };

@@ -10,8 +10,11 @@ pub mod messages;
 pub mod registry;
 pub mod routing;
 mod routing_telling;
+mod subscription;
+mod surroundings;
 mod telling;
+mod waiting;
 
-pub use calls::{
-    Calls, CallsConfig, Gone, Listed, Refusal, Subscription, WaitOutcome, Waiting, heard_again,
-};
+pub use calls::{Calls, CallsConfig, Listed, Refusal, heard_again};
+pub use subscription::{Gone, Subscription};
+pub use waiting::{WaitOutcome, Waiting};
