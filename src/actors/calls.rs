@@ -246,7 +246,7 @@ impl Calls {
         wants: Wants,
         state: State,
     ) -> Waiting {
-        let filtered = wants.filter.is_some().then_some(wants);
+        let filtered = wants.filter.is_some().then(|| Box::new(wants));
         Waiting { id, call: call.clone(), calls: self.clone(), state, filtered }
     }
 
@@ -414,7 +414,7 @@ pub struct Waiting {
     calls: Calls,
     state: State,
     /// What it wants, when a filter is part of it: its near misses are judged with the payloads.
-    filtered: Option<Wants>,
+    filtered: Option<Box<Wants>>,
 }
 
 enum State {

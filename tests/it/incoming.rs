@@ -334,10 +334,12 @@ async fn i5_a_call_is_acted_on_once_however_often_it_is_told() {
     assert_eq!(attempts(&decisions), 1);
 
     // The same event many times at once, and the same call under many event ids.
-    let one = json!([ringing("again", "ticket-1", CALLER, NUMBER, now())]);
+    let one = json!([ringing("again", "ticket-1", "+14255550077", NUMBER, now())]);
     let mut posts: Vec<_> = (0..8).map(|_| one.clone()).collect();
     posts.extend(
-        (0..8).map(|n| json!([ringing(&format!("id-{n}"), "ticket-2", CALLER, NUMBER, now())])),
+        (0..8).map(|n| {
+            json!([ringing(&format!("id-{n}"), "ticket-2", "+14255550078", NUMBER, now())])
+        }),
     );
     let posts = posts.iter().map(|body| deliver(&stage, body));
     for (status, body) in futures_util::future::join_all(posts).await {

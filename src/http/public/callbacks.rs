@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use metrics::{Counter, counter};
-use serde::Serialize;
 
 use super::secret::Secret;
 use super::token::{BadToken, TokenCheck};
+use super::{Sorted, receipt};
 use crate::actors::Calls;
 use crate::http::body::read_json;
-use crate::http::problem::{Code, Problem, RejectedElement};
-use crate::wire::events::{CallEvent, parse_callbacks};
+use crate::http::problem::{Code, Problem};
+use crate::wire::events::parse_callbacks;
 
 /// What stands at this door.
 pub struct Door {
@@ -64,12 +64,6 @@ fn refused(reason: &'static str) -> Problem {
     Problem::new(Code::Unauthorized)
 }
 
-#[derive(Serialize)]
-struct Receipt {
-    accepted: usize,
-    rejected: Vec<RejectedElement>,
-}
-
 /// Takes mid-call events.
 ///
 /// # Errors
@@ -95,25 +89,8 @@ async fn take(
     door.check_sender(request).await?;
     let body = read_json(request.headers(), payload, door.max_body_bytes).await?;
     let read = parse_callbacks(&body, door.max_events)?;
-    let mut events: Vec<CallEvent> = Vec::with_capacity(read.len());
-    let mut rejected = Vec::new();
-    for element in read {
-        match element {
-            Ok(event) => events.push(event),
-            Err(bad) => {
-                super::count_bad_element("calls", &bad);
-                rejected.push(RejectedElement::from(&bad));
-            }
-        }
-    }
+    let Sorted { events, rejected } = Sorted::out("calls", read)?;
     let accepted = events.len();
-    if accepted == 0 && !rejected.is_empty() {
-        return Err(Problem::new(Code::NoValidEvents).with("rejected", rejected));
-    }
     door.calls.deliver(events).await?;
-    if rejected.is_empty() {
-        Ok(HttpResponse::Ok().finish())
-    } else {
-        Ok(HttpResponse::Ok().json(Receipt { accepted, rejected }))
-    }
+    Ok(receipt(accepted, rejected))
 }

@@ -14,14 +14,16 @@ use metrics::counter;
 use serde::Serialize;
 
 use super::secret::Secret;
+use super::{Sorted, receipt};
 use crate::actors::routing::{IncomingRang, NoticeCame, RoutingActor};
 use crate::http::body::read_json;
-use crate::http::problem::{Code, Problem, RejectedElement};
+use crate::http::problem::{Code, Problem};
 use crate::ports::{Clock, sleep};
 use crate::wire::events::grid::{GridEvent, GridNews, parse_deliveries};
 
-/// A decision takes microseconds; when it takes longer than this, the sender should come again.
-const DECIDED_WITHIN: Duration = Duration::from_secs(2);
+/// A decision that takes longer is not waited for: the telephone rings for thirty seconds, and Event
+/// Grid comes back after ten. It is not made twice (rule I5).
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What stands at this door.
 pub struct Door {
@@ -96,12 +98,6 @@ struct ValidationResponse {
     validation_response: String,
 }
 
-#[derive(Serialize)]
-struct Receipt {
-    accepted: usize,
-    rejected: Vec<RejectedElement>,
-}
-
 /// Takes a delivery in either schema.
 ///
 /// # Errors
@@ -133,36 +129,19 @@ async fn take(
     door.check_subscription(request.headers())?;
     let body = read_json(request.headers(), payload, door.max_body_bytes).await?;
     let read = parse_deliveries(&body, door.max_events)?;
-    let (mut accepted, mut rejected) = (0, Vec::new());
-    for element in read {
-        match element {
-            // The validation event is alone in its request.
-            Ok(GridEvent { news: GridNews::Validation { code, url }, .. }) => {
-                tracing::info!(
-                    can_be_opened_by_hand = url.is_some(),
-                    "event grid subscription validated"
-                );
-                return Ok(
-                    HttpResponse::Ok().json(ValidationResponse { validation_response: code })
-                );
-            }
-            Ok(event) => {
-                pass_on(door, event).await?;
-                accepted += 1;
-            }
-            Err(bad) => {
-                super::count_bad_element("eventgrid", &bad);
-                rejected.push(RejectedElement::from(&bad));
-            }
+    let Sorted { events, rejected } = Sorted::out("eventgrid", read)?;
+    let accepted = events.len();
+    for event in events {
+        // The validation event is alone in its request.
+        if let GridNews::Validation { code, url } = event.news {
+            let by_hand = url.is_some();
+            tracing::info!(can_be_opened_by_hand = by_hand, "event grid subscription validated");
+            let echo = ValidationResponse { validation_response: code };
+            return Ok(HttpResponse::Ok().json(echo));
         }
+        pass_on(door, event).await?;
     }
-    if accepted == 0 && !rejected.is_empty() {
-        return Err(Problem::new(Code::NoValidEvents).with("rejected", rejected));
-    }
-    if rejected.is_empty() {
-        return Ok(HttpResponse::Ok().finish());
-    }
-    Ok(HttpResponse::Ok().json(Receipt { accepted, rejected }))
+    Ok(receipt(accepted, rejected))
 }
 
 /// Hands an event to the routing actor and waits for the decision, not for what follows from it. A
@@ -175,15 +154,12 @@ async fn pass_on(door: &Door, event: GridEvent) -> Result<(), Problem> {
     match &event.news {
         GridNews::IncomingCall(_) => {
             let Some(rang) = IncomingRang::of(event, door.clock.now()) else { return Ok(()) };
-            if !door.routing.connected() {
-                return Err(Problem::new(Code::ShuttingDown));
-            }
             // `send` waits for room in a full mailbox, and the sender must hear of it soon. Should the
             // decision be made all the same, what is sent again is a repeat and has no effect.
             let decided = tokio::select! {
                 biased;
                 decided = door.routing.send(rang) => decided.map_err(|_| Problem::new(Code::ShuttingDown))?,
-                () = sleep(door.clock.as_ref(), DECIDED_WITHIN) => return Err(busy()),
+                () = sleep(door.clock.as_ref(), PATIENCE) => return Err(busy()),
             };
             decided.map(|_| ()).map_err(|error| Problem::new(Code::Busy).detail(error))
         }

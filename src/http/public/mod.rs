@@ -8,8 +8,9 @@ pub mod token;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 use metrics::counter;
+use serde::Serialize;
 
-use super::problem::{Code, Problem, no_such_route, read_problems, wrong_method};
+use super::problem::{Code, Problem, RejectedElement, no_such_route, read_problems, wrong_method};
 use crate::wire::events::BadElement;
 
 /// Declares the routes of the public listener.
@@ -62,4 +63,43 @@ fn count_bad_element(door: &'static str, bad: &BadElement) {
     let code = bad.problem.code();
     counter!("switchhook_events_rejected_total", "door" => door, "code" => code).increment(1);
     tracing::warn!(door, index = bad.index, code, "an element of a delivery was rejected");
+}
+
+/// What a posted array held: events to be taken, and what will be said of the rest.
+struct Sorted<T> {
+    events: Vec<T>,
+    rejected: Vec<RejectedElement>,
+}
+
+impl<T> Sorted<T> {
+    /// Parts the good elements from the bad ones, which are counted and told (rule C1).
+    fn out(door: &'static str, read: Vec<Result<T, BadElement>>) -> Result<Self, Problem> {
+        let (mut events, mut rejected) = (Vec::with_capacity(read.len()), Vec::new());
+        for element in read {
+            match element {
+                Ok(event) => events.push(event),
+                Err(bad) => {
+                    count_bad_element(door, &bad);
+                    rejected.push(RejectedElement::from(&bad));
+                }
+            }
+        }
+        if events.is_empty() && !rejected.is_empty() {
+            return Err(Problem::new(Code::NoValidEvents).with("rejected", rejected));
+        }
+        Ok(Self { events, rejected })
+    }
+}
+
+/// 200: with nothing to add, or with what was rejected beside the accepted ones.
+fn receipt(accepted: usize, rejected: Vec<RejectedElement>) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Receipt {
+        accepted: usize,
+        rejected: Vec<RejectedElement>,
+    }
+    match rejected.is_empty() {
+        true => HttpResponse::Ok().finish(),
+        false => HttpResponse::Ok().json(Receipt { accepted, rejected }),
+    }
 }

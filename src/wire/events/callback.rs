@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::detail::Members;
 use super::{
     BadBody, BadElement, Detail, ElementProblem, EventKind, MAX_ID_BYTES, ResultInformation,
-    elements, is_object, too_deep,
+    is_object, read_each, too_deep,
 };
 use crate::wire::identifiers::{CallConnectionId, CorrelationId, OperationContext, ServerCallId};
 
@@ -104,10 +104,7 @@ pub fn parse_callbacks(
     body: &[u8],
     limit: usize,
 ) -> Result<Vec<Result<CallEvent, BadElement>>, BadBody> {
-    let read = |(index, element): (usize, &RawValue)| {
-        CallEvent::parse(element.get()).map_err(|problem| BadElement { index, problem })
-    };
-    Ok(elements(body, limit)?.into_iter().enumerate().map(read).collect())
+    read_each(body, limit, CallEvent::parse)
 }
 
 impl CallEvent {

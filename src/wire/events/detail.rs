@@ -196,26 +196,7 @@ pub(super) struct Members {
 impl Detail {
     /// Whether events of this kind have members of their own, so that a second read is worth it.
     pub(super) fn has_members(kind: &EventKind) -> bool {
-        use EventKind::*;
-        !matches!(
-            kind,
-            CallConnected
-                | CallDisconnected
-                | CreateCallFailed
-                | AnswerFailed
-                | ConnectFailed
-                | CallTransferFailed
-                | PlayStarted
-                | PlayCompleted
-                | PlayCanceled
-                | RecognizeCanceled
-                | ContinuousDtmfRecognitionToneFailed
-                | ContinuousDtmfRecognitionStopped
-                | SendDtmfTonesCompleted
-                | SendDtmfTonesFailed
-                | HoldFailed
-                | Unknown(_)
-        )
+        !matches!(Self::of(kind, Members::default()), Self::Plain | Self::Unknown)
     }
 
     pub(super) fn of(kind: &EventKind, m: Members) -> Self {

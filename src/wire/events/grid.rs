@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    BadBody, BadElement, ElementProblem, EventKey, MAX_ID_BYTES, TYPE_PREFIX, elements, is_object,
+    BadBody, BadElement, ElementProblem, EventKey, MAX_ID_BYTES, TYPE_PREFIX, is_object, read_each,
     too_deep,
 };
 use crate::wire::identifiers::{
@@ -250,10 +250,7 @@ pub fn parse_deliveries(
     body: &[u8],
     limit: usize,
 ) -> Result<Vec<Result<GridEvent, BadElement>>, BadBody> {
-    let read = |(index, element): (usize, &RawValue)| {
-        GridEvent::parse(element.get()).map_err(|problem| BadElement { index, problem })
-    };
-    Ok(elements(body, limit)?.into_iter().enumerate().map(read).collect())
+    read_each(body, limit, GridEvent::parse)
 }
 
 impl GridEvent {

@@ -99,6 +99,18 @@ pub const MAX_ID_BYTES: usize = 4096;
 /// Deepest nesting of an event that is still taken. Azure's own events have at most 7 levels.
 pub const MAX_NESTING: usize = 64;
 
+/// Reads each element of a body by itself: a bad one costs its neighbours nothing (rule C1).
+fn read_each<T>(
+    body: &[u8],
+    limit: usize,
+    read: impl Fn(&str) -> Result<T, ElementProblem>,
+) -> Result<Vec<Result<T, BadElement>>, BadBody> {
+    let read = |(index, element): (usize, &serde_json::value::RawValue)| {
+        read(element.get()).map_err(|problem| BadElement { index, problem })
+    };
+    Ok(elements(body, limit)?.into_iter().enumerate().map(read).collect())
+}
+
 /// Splits a body into its elements without looking into them. A single object is an array of one.
 fn elements(body: &[u8], limit: usize) -> Result<Vec<&serde_json::value::RawValue>, BadBody> {
     use serde::de::{Deserializer as _, SeqAccess, Visitor};
