@@ -29,3 +29,8 @@ pub mod wire;
 
 // in the garden: a pretend Azure, which shares floors 0 to 2 and no room of the house
 pub mod emulator;
+
+/// The Rust in the README compiles; its tour is run by `tests/it/readme.rs`.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

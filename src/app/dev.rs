@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -10,8 +11,11 @@ use super::demo::{self, Demo, Narrator};
 use super::{App, Drained, Listeners, StartError};
 use crate::clock::SystemClock;
 use crate::emulator::{Emulator, EmulatorConfig, PhoneBook, Schema, Subscription};
-use crate::ports::Clock;
+use crate::ports::{Clock, sleep};
 use crate::settings::{Secret, Settings};
+
+/// How long the handshake of the emulated Event Grid may take.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// How the development setup differs from the settings.
 #[derive(Clone, Default)]
@@ -78,6 +82,7 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
     settings.callbacks.audience = EmulatorConfig::default().audience;
     settings.callbacks.issuer = EmulatorConfig::default().issuer;
     let app = App::start_on(listeners, &settings, Arc::clone(&clock)).await?;
+    until_event_grid_delivers(&emulator.base_url(), clock.as_ref()).await?;
     let ready = Ready {
         public: app.public_url().to_owned(),
         private: app.private_url().to_owned(),
@@ -90,6 +95,26 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
     };
     let demo = options.demo.map(|tell| Demo::start(&app, emulator.base_url(), clock, tell));
     Ok(Dev { app, emulator, demo, ready })
+}
+
+/// Event Grid delivers nothing before its handshake with the service is done; a call that rings earlier
+/// would ring in vain.
+async fn until_event_grid_delivers(emulator: &str, clock: &dyn Clock) -> Result<(), StartError> {
+    let url = format!("{emulator}/emulator/eventgrid/subscriptions");
+    let client = reqwest::Client::new();
+    let until = clock.now() + HANDSHAKE;
+    while clock.now() < until {
+        let answer = client.get(&url).send().await;
+        let list = match answer {
+            Ok(answer) => answer.json::<serde_json::Value>().await.unwrap_or_default(),
+            Err(_) => serde_json::Value::Null,
+        };
+        if list["value"][0]["provisioningState"] == "Succeeded" {
+            return Ok(());
+        }
+        sleep(clock, Duration::from_millis(10)).await;
+    }
+    Err(StartError::Setting("the emulated event grid could not validate its endpoint".to_owned()))
 }
 
 fn start_emulator(

@@ -1,4 +1,4 @@
-//! The tour of the README, run as a newcomer would run it.
+//! The tour of the README and the examples, run as a newcomer would run them.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -78,5 +78,22 @@ fn the_default_ports_of_the_readme_are_those_of_the_settings() {
         [("private", settings.private.listen.port()), ("emulator", settings.emulator.listen.port())]
     {
         assert!(text.contains(&format!("127.0.0.1:{port}")), "the {name} port is {port}");
+    }
+}
+
+#[test]
+fn the_ivr_example_tells_its_story_to_the_end() {
+    // `cargo test` builds the examples beside the binary.
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_switchhook"));
+    let example = binary.with_file_name("examples").join("ivr");
+    let out = Command::new("timeout").arg("60").arg(&example).output().expect("timeout runs");
+    let said = String::from_utf8_lossy(&out.stdout);
+    let complained = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{example:?}: {}\n{said}\n{complained}", out.status);
+    let story = ["ringing", "connected", "pressed 1", "answer was played", "call has ended"];
+    let mut rest = said.as_ref();
+    for step in story {
+        let (_, after) = rest.split_once(step).unwrap_or_else(|| panic!("no {step:?} in:\n{said}"));
+        rest = after;
     }
 }
