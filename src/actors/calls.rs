@@ -28,7 +28,7 @@ use crate::wire::identifiers::CallConnectionId;
 /// How the registry is set up.
 #[derive(Clone, Debug)]
 pub struct CallsConfig {
-    /// Shards, each on a thread of its own. 0 means one for each core.
+    /// Shards, each on a thread of its own. 0 means one for every two cores.
     pub shards: usize,
     /// The limits of one call.
     pub limits: Limits,
@@ -106,7 +106,9 @@ impl Calls {
     /// Starts the shards, each on an arbiter of its own. Needs a running actix system.
     pub fn start(config: &CallsConfig, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let shards = if config.shards == 0 { cores() } else { config.shards };
+        // Half of the cores: the other half reads requests. One shard takes far more events than one
+        // core's worth of requests, and each thread beyond the cores costs a wakening for every event.
+        let shards = if config.shards == 0 { cores().div_ceil(2) } else { config.shards };
         let (live, opened) = (Arc::default(), Arc::default());
         let telling = Arc::new(EventTelling::register());
         let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new()).collect();

@@ -122,7 +122,7 @@ pub struct Azure {
 /// Live calls and their limits.
 #[derive(Clone, Debug)]
 pub struct Calls {
-    /// Registry shards; 0 for one per core.
+    /// Registry shards; 0 for one for every two cores.
     pub shards: usize,
     /// Timeout of a wait that names none.
     pub wait_timeout: Duration,
