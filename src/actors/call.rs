@@ -242,7 +242,8 @@ impl Handler<Asked> for CallActor {
 
     fn handle(&mut self, asked: Asked, ctx: &mut Self::Context) {
         if self.call.is_none() {
-            // The call is over and the registry keeps its remains: it knows the answer.
+            // The call is over and the registry keeps its remains: it knows the answer. Past the bound
+            // on purpose: these were admitted once, and are no more than this mailbox held.
             let call = self.id.clone();
             self.around.registry().do_send(Route { call, asked, admitted: None });
             return;
