@@ -318,6 +318,7 @@ async fn i5_a_call_is_acted_on_once_however_often_it_is_told() {
     let stage = Stage::with(setting).await;
     stage.assign(NUMBER, json!([{"action": {"type": "redirect", "target": OUTSIDE}}])).await;
     // A real call, whose ticket Azure takes once; Event Grid repeats itself in every way.
+    stage.grid_delivers().await;
     let ring = json!({"from": CALLER, "to": NUMBER});
     let url = stage.emulated("/emulator/incoming-calls");
     let (_, rung) = answer(stage.http.post(url).json(&ring)).await;

@@ -304,6 +304,7 @@ async fn whole_story(stage: &Stage) -> (Vec<String>, Vec<String>) {
     let mut tickets = Vec::new();
     for number in [NUMBER, SECOND_NUMBER] {
         let ring = json!({"from": CALLER, "to": number, "callerDisplayName": DISPLAY_NAME});
+        stage.grid_delivers().await;
         let url = stage.emulated("/emulator/incoming-calls");
         let (status, body) = answer(stage.http.post(url).json(&ring)).await;
         assert_eq!(status, 201, "{body}");

@@ -158,8 +158,19 @@ impl Stage {
         assert!(status == 200 || status == 201, "{status} {body}");
     }
 
+    /// Event Grid delivers nothing before its handshake is done: who rings earlier rings in vain.
+    pub async fn grid_delivers(&self) {
+        let url = self.emulated("/emulator/eventgrid/subscriptions");
+        eventually("the handshake of Event Grid", || async {
+            let (_, list) = answer(self.http.get(&url)).await;
+            (list["value"][0]["provisioningState"] == "Succeeded").then_some(())
+        })
+        .await;
+    }
+
     /// Somebody calls, from outside; gives the server call id.
     pub async fn ring(&self, from: &str, to: &str) -> String {
+        self.grid_delivers().await;
         let url = self.emulated("/emulator/incoming-calls");
         let ring = self.http.post(url).json(&json!({ "from": from, "to": to }));
         let (status, body) = answer(ring).await;
