@@ -62,6 +62,9 @@ impl Alarms for SystemShared {
     }
 }
 
+/// The tick at which a process starts. What it remembers from before has earlier ones.
+const BEFORE: Tick = Tick(366 * 24 * 60 * 60 * 1000);
+
 impl SystemClock {
     /// Real time.
     pub fn start() -> Arc<Self> {
@@ -116,7 +119,7 @@ fn ring_forever(clock: &Weak<SystemClock>, shared: &SystemShared) {
 
 impl Clock for SystemClock {
     fn now(&self) -> Tick {
-        Tick(u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX))
+        BEFORE + self.elapsed()
     }
 
     fn wall(&self) -> Timestamp {
@@ -140,6 +143,7 @@ impl Clock for SystemClock {
 /// emulator's manual time.
 pub struct ManualClock {
     start: Timestamp,
+    start_tick: Tick,
     state: Arc<Mutex<Hands>>,
 }
 
@@ -161,8 +165,13 @@ impl Alarms for Mutex<Hands> {
 impl ManualClock {
     /// Stands at tick 0, which is `start` on the calendar.
     pub fn starting_at(start: Timestamp) -> Arc<Self> {
-        let state = Hands { now: Tick(0), alarms: Due::default() };
-        Arc::new(Self { start, state: Arc::new(Mutex::new(state)) })
+        Self::starting(Tick(0), start)
+    }
+
+    /// Stands at that tick, which is `start` on the calendar; for whoever remembers times before it.
+    pub fn starting(tick: Tick, start: Timestamp) -> Arc<Self> {
+        let state = Hands { now: tick, alarms: Due::default() };
+        Arc::new(Self { start, start_tick: tick, state: Arc::new(Mutex::new(state)) })
     }
 
     /// Stands at tick 0, at the present time on the calendar.
@@ -211,7 +220,8 @@ impl Clock for ManualClock {
     }
 
     fn wall(&self) -> Timestamp {
-        let elapsed = SignedDuration::from_millis(i64::try_from(self.now().0).unwrap_or(i64::MAX));
+        let elapsed = self.now() - self.start_tick;
+        let elapsed = SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX);
         self.start.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::wire::calling::{Operation, Place, RequestModel};
-use crate::wire::events::{CallEvent, EventKind};
 use crate::wire::identifiers::CallConnectionId;
 
 pub use crate::pure::time::{Position, Tick};
@@ -76,54 +75,195 @@ pub async fn sleep(clock: &dyn Clock, time: Duration) {
     let _ = rung.await;
 }
 
-/// What the journal keeps of one event.
-#[derive(Clone, Debug)]
+/// What a line of the journal is about. The codes are part of the file format: never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LineKind {
+    /// A mid-call event, the CloudEvent as it came.
+    Heard,
+    /// An Event Grid event about a ringing call, or any other about calls, as it came.
+    Rang,
+    /// The application made or answered a call.
+    Claimed,
+    /// A call ended without an event.
+    Closed,
+    /// A step for a ringing call is about to be sent to Azure.
+    Trying,
+    /// It is settled what became of a ringing call.
+    Settled,
+}
+
+impl LineKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Heard, Self::Rang, Self::Claimed, Self::Closed, Self::Trying, Self::Settled];
+
+    /// The number that stands for it in files.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Heard => 1,
+            Self::Rang => 2,
+            Self::Claimed => 3,
+            Self::Closed => 4,
+            Self::Trying => 5,
+            Self::Settled => 6,
+        }
+    }
+
+    /// What a number in a file stands for.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// A closed set for metric labels and dumps.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Heard => "heard",
+            Self::Rang => "rang",
+            Self::Claimed => "claimed",
+            Self::Closed => "closed",
+            Self::Trying => "trying",
+            Self::Settled => "settled",
+        }
+    }
+}
+
+/// One line of the journal: something that is never forgotten once it was acknowledged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What it is about.
+    pub kind: LineKind,
+    /// When it came, or was written.
+    pub at: Timestamp,
+    /// JSON.
+    pub text: Arc<str>,
+}
+
+impl fmt::Debug for Line {
+    /// Not the text: that belongs to the caller.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.kind.label(), self.at)
+    }
+}
+
+/// A line where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where it stands.
+    /// Where.
     pub position: Position,
-    /// When we received it.
-    pub received: Timestamp,
-    /// Which call it is about.
-    pub call: CallConnectionId,
-    /// Its type.
-    pub kind: EventKind,
-    /// The whole CloudEvent.
-    pub raw: Arc<str>,
+    /// The line.
+    pub line: Line,
+}
+
+/// What became of an event that was heard, noted beside it: bits, so that notes add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remark(pub u8);
+
+impl Remark {
+    /// A waiter got it at once.
+    pub const MATCHED: Self = Self(1);
+    /// A subscription got it, and no waiter at once.
+    pub const TOLD_ONGOING: Self = Self(2);
+    /// A late waiter took it from the backlog.
+    pub const TAKEN: Self = Self(4);
+
+    /// Whether all of `other` was noted.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 /// Why the journal could not keep or give something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
-    /// The store failed; nothing of the batch counts as kept.
+    /// The store failed; nothing of the batch counts as kept, and nothing will be kept any more.
     #[error("the journal could not be written: {0}")]
-    Failed(String),
+    Failed(Arc<str>),
+    /// More waits to be written than may wait. Nothing was taken.
+    #[error("the journal has as much to write as it may; try again shortly")]
+    Full,
+    /// The store could not be read.
+    #[error("the journal could not be read: {0}")]
+    Unreadable(Arc<str>),
 }
 
-/// Receives the events of one batch with their positions, before any later batch gets its own: so
-/// the order of positions is the order of delivery.
-pub type Deliver<'a> = &'a mut dyn FnMut(Position, Arc<CallEvent>);
+/// Told where the first of some lines stands, before any later ones get their place: so the order of
+/// positions is the order in which this is called.
+pub type Placed<'a> = &'a mut dyn FnMut(Position);
 
-/// Where events are kept. In memory for `--ephemeral` and tests.
+/// How the journal is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JournalState {
+    /// The newest position that is safe.
+    pub newest: Position,
+    /// Up to here snapshots stand for the lines: recovery begins after it.
+    pub covered: Position,
+    /// Lines that were added since, roughly; a reason to make snapshots.
+    pub uncovered: u64,
+    /// Why nothing can be written any more.
+    pub failed: Option<Arc<str>>,
+}
+
+/// The state of some calls, to be kept in place of their lines.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshots {
+    /// The calls and their state, JSON.
+    pub of: Vec<(CallConnectionId, String)>,
+    /// Calls whose snapshot is needed no more.
+    pub gone: Vec<CallConnectionId>,
+    /// The last part of a round: all calls that are not in it are as they were, and everything up to
+    /// this position is in some snapshot or concerns nothing that lives.
+    pub covers: Option<Position>,
+}
+
+/// What is found when the journal is opened again, in this order.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// The state of a call.
+    Snapshot(&'a str, &'a str),
+    /// A line that no snapshot covers, and what became of it.
+    Line(Record, Remark),
+}
+
+/// Where everything is kept that must survive. In memory for `--ephemeral` and tests.
 pub trait Journal: Send + Sync {
-    /// Gives the events their positions, hands each to `deliver`, and answers when all of them are
-    /// as safe as this journal makes them. `deliver` is called before this function returns.
+    /// Gives the lines places behind each other, says which through `placed` before it returns, and
+    /// answers when all of them are as safe as this journal makes them. `placed` is not called when
+    /// nothing was taken.
     fn append(
         &self,
-        received: Timestamp,
-        events: Vec<Arc<CallEvent>>,
-        deliver: Deliver<'_>,
+        lines: Vec<Line>,
+        placed: Placed<'_>,
     ) -> Later<'static, Result<(), JournalError>>;
 
-    /// Up to `limit` records after `after`, in order, and the oldest position still kept.
+    /// Notes what became of an event. Written with whatever is written next, or by itself soon.
+    fn remark(&self, position: Position, remark: Remark);
+
+    /// Keeps snapshots.
+    fn keep(&self, snapshots: Snapshots) -> Later<'static, Result<(), JournalError>>;
+
+    /// Up to `limit` lines after `after`, in order, and the oldest position still kept. Only what is
+    /// safe is given.
     fn read(&self, after: Position, limit: usize) -> Later<'_, Result<Page, JournalError>>;
 
-    /// The records at these positions; `None` for those trimmed away.
+    /// The lines at these positions, safe or not yet; `None` for those trimmed away.
     fn get(&self, at: &[Position]) -> Later<'_, Result<Vec<Option<Record>>, JournalError>>;
 
-    /// The newest position, and a way to wait for newer ones.
-    fn newest(&self) -> watch::Receiver<Position>;
+    /// Everything that is needed to go on after a restart: first all snapshots, then the lines that
+    /// they do not cover. For the time before anything is appended; blocks.
+    ///
+    /// # Errors
+    /// [`JournalError::Unreadable`].
+    fn recover(&self, found: &mut dyn FnMut(Found<'_>)) -> Result<(), JournalError>;
 
-    /// Names this life of the journal: cursors from another life are refused.
+    /// How it is, and a way to wait for changes.
+    fn state(&self) -> watch::Receiver<JournalState>;
+
+    /// Names this journal: cursors from another one are refused. Survives a restart if it does.
     fn life(&self) -> u32;
 }
 

@@ -18,10 +18,11 @@ use super::subscription::Subscription;
 use super::surroundings::{Pending, Surroundings};
 use super::telling::{self, EventTelling};
 use super::waiting::{State, Waiting};
-use crate::ports::{Clock, Journal, JournalError, Position, Record};
+use crate::ports::{Clock, Journal, JournalError, Line, LineKind, Position, Record};
 use crate::pure::call::{
     CallView, Heard, Identity, Limits, Phase, SubscriptionId, WaiterId, Wants,
 };
+use crate::pure::notes::Claimed;
 use crate::wire::events::CallEvent;
 use crate::wire::identifiers::CallConnectionId;
 
@@ -154,18 +155,24 @@ impl Calls {
     /// # Errors
     /// The first [`Refusal`]; the sender should send the whole batch again, repeats have no effect.
     pub async fn deliver(&self, events: Vec<CallEvent>) -> Result<(), Refusal> {
-        let received = self.0.clock.wall();
-        let received_ms = received.as_millisecond();
-        let events = events.into_iter().map(Arc::new).collect();
+        let at = self.0.clock.wall();
+        let received_ms = at.as_millisecond();
+        let line =
+            |event: &CallEvent| Line { kind: LineKind::Heard, at, text: Arc::clone(&event.raw) };
+        let lines = events.iter().map(line).collect();
+        let mut events = events.into_iter();
         let mut refused = None;
         let mut uncertain = Vec::new();
-        let kept = self.0.journal.append(received, events, &mut |position, event| {
-            let call = event.call.clone();
-            let heard = Heard { position, received_ms, event };
-            match self.route(call, Ask::Deliver(heard)) {
-                Ok(Some(verdict)) => uncertain.push(verdict),
-                Ok(None) => {}
-                Err(refusal) => refused = Some(refusal),
+        let kept = self.0.journal.append(lines, &mut |first| {
+            for (place, event) in (first.0..).zip(events.by_ref()) {
+                let call = event.call.clone();
+                let event = Arc::new(event);
+                let heard = Heard { position: Position(place), received_ms, event };
+                match self.route(call, Ask::Deliver(heard)) {
+                    Ok(Some(verdict)) => uncertain.push(verdict),
+                    Ok(None) => {}
+                    Err(refusal) => refused = Some(refusal),
+                }
             }
         });
         kept.await?;
@@ -267,7 +274,17 @@ impl Calls {
     /// # Errors
     /// [`Refusal`] when there is no room for it.
     pub async fn claim(&self, call: &CallConnectionId, identity: Identity) -> Result<(), Refusal> {
-        self.ask(call, Ask::Claim(identity)).await
+        let claimed = Claimed { call: call.clone(), identity: identity.clone() };
+        let line = Line { kind: LineKind::Claimed, at: self.0.clock.wall(), text: claimed.text() };
+        let mut routed = Ok(None);
+        let kept = self.0.journal.append(vec![line], &mut |_| {
+            routed = self.route(call.clone(), Ask::Claim(identity.clone()));
+        });
+        kept.await?;
+        match routed? {
+            Some(verdict) => verdict.await.unwrap_or(Err(Refusal::Busy)),
+            None => Ok(()),
+        }
     }
 
     /// A glance at one call.
@@ -382,7 +399,10 @@ impl Calls {
 
 /// Reads a journalled event again.
 pub fn heard_again(record: Record) -> Option<Heard> {
-    let event = CallEvent::parse(&record.raw).ok()?;
-    let received_ms = record.received.as_millisecond();
+    if record.line.kind != LineKind::Heard {
+        return None;
+    }
+    let event = CallEvent::parse(&record.line.text).ok()?;
+    let received_ms = record.line.at.as_millisecond();
     Some(Heard { position: record.position, received_ms, event: Arc::new(event) })
 }

@@ -124,7 +124,7 @@ pub const ALL: &[Metric] = &[
     counter(
         "switchhook_calls_ended_total",
         "Calls that ended, by what ended them; died means a fault in switchhook.",
-        &[these("cause", &["disconnected", "setup_failed", "silent", "died"])],
+        &[these("cause", &["disconnected", "setup_failed", "silent", "reconciled", "died"])],
     ),
     counter(
         "switchhook_events_received_total",

@@ -6,6 +6,7 @@
 pub mod call;
 pub mod codes;
 pub mod filter;
+pub mod notes;
 pub mod operations;
 pub mod retry;
 pub mod routing;

@@ -20,7 +20,7 @@ pub use problems::{Problem, Problems};
 pub use secret::Secret;
 pub use sections::{
     Azure, Callbacks, Calls, Drain, Emulator, EventGrid, Incoming, Journal, Log, LogFormat,
-    Numbers, Private, Public, Role, Token,
+    Numbers, Private, Public, Role, Store, Token, Verify,
 };
 
 use layers::{Flat, Leaf};
@@ -58,6 +58,10 @@ pub struct Settings {
     pub incoming: Incoming,
     /// The record of what came in.
     pub journal: Journal,
+    /// Where everything is kept that must survive.
+    pub store: Store,
+    /// Asking Azure whether a call still lives.
+    pub verify: Verify,
     /// Number assignments.
     pub numbers: Numbers,
     /// How to log.
@@ -105,6 +109,8 @@ impl Settings {
             calls: Calls::read(from),
             incoming: Incoming::read(from),
             journal: Journal::read(from),
+            store: Store::read(from),
+            verify: Verify::read(from),
             numbers: Numbers::read(from),
             log: Log::read(from),
             drain: Drain::read(from),

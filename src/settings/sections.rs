@@ -175,6 +175,40 @@ pub struct Incoming {
     pub records: usize,
 }
 
+/// Where everything is kept that must survive.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Folder of both files.
+    pub folder: Option<PathBuf>,
+    /// Memory only.
+    pub ephemeral: bool,
+    /// How long the journal keeps lines.
+    pub max_age: Duration,
+    /// How many bytes of lines it keeps.
+    pub max_bytes: u64,
+    /// Lines that may wait to be written.
+    pub queue_lines: usize,
+    /// Their bytes.
+    pub queue_bytes: usize,
+    /// Memory for reading it back.
+    pub cache_bytes: usize,
+    /// Lines between two rounds of snapshots.
+    pub snapshot_lines: u64,
+    /// Changes of number assignments that are kept.
+    pub history: usize,
+}
+
+/// Asking Azure whether a call still lives.
+#[derive(Clone, Debug)]
+pub struct Verify {
+    /// Questions a second.
+    pub per_second: u32,
+    /// Silence after which a call is asked about.
+    pub silent: Duration,
+    /// Age after which a call is asked about.
+    pub max_age: Duration,
+}
+
 /// The record of what came in.
 #[derive(Clone, Debug)]
 pub struct Journal {
@@ -349,6 +383,32 @@ impl Incoming {
 impl Journal {
     pub(super) fn read(from: &mut Reader<'_>) -> Self {
         Self { memory_bytes: from.count("journal.memory_bytes", MIB..=1024 * 1024 * MIB) }
+    }
+}
+
+impl Store {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            folder: from.path("store.folder"),
+            ephemeral: from.flag("store.ephemeral"),
+            max_age: from.time("store.max_age_ms", 60_000..=10 * 365 * 24 * HOUR),
+            max_bytes: from.number("store.max_bytes", MIB..=1024 * 1024 * MIB),
+            queue_lines: from.count("store.queue_lines", 1..=MANY),
+            queue_bytes: from.count("store.queue_bytes", MIB..=64 * 1024 * MIB),
+            cache_bytes: from.count("store.cache_bytes", MIB..=64 * 1024 * MIB),
+            snapshot_lines: from.number("store.snapshot_lines", 1..=MANY),
+            history: from.count("store.history", 1..=MANY),
+        }
+    }
+}
+
+impl Verify {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            per_second: u32::try_from(from.number("verify.per_second", 1..=10_000)).unwrap_or(1),
+            silent: from.time("verify.silent_ms", 1000..=30 * 24 * HOUR),
+            max_age: from.time("verify.max_age_ms", 60_000..=365 * 24 * HOUR),
+        }
     }
 }
 

@@ -3,21 +3,23 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::ports::{Deliver, Journal, JournalError, Later, Page, Position, Record};
-use crate::wire::events::CallEvent;
+use crate::ports::{
+    Found, Journal, JournalError, JournalState, Later, Line, Page, Placed, Position, Record,
+    Remark, Snapshots,
+};
 
-/// What a record costs beside its payload, roughly.
-const OVERHEAD: usize = 160;
+/// What a record costs beside its text, roughly.
+const OVERHEAD: usize = 80;
 
-/// Keeps the newest events within a number of bytes.
+/// Keeps the newest lines within a number of bytes. It forgets everything with the process, so it keeps
+/// neither snapshots nor remarks.
 pub struct MemoryJournal {
     life: u32,
     max_bytes: usize,
     kept: Mutex<Kept>,
-    newest: watch::Sender<Position>,
+    state: watch::Sender<JournalState>,
 }
 
 #[derive(Default)]
@@ -29,10 +31,10 @@ struct Kept {
 }
 
 impl MemoryJournal {
-    /// Keeps events up to `max_bytes`; at least the newest one. `life` names this run of the process.
+    /// Keeps lines up to `max_bytes`; at least the newest one. `life` names this run of the process.
     pub fn new(max_bytes: usize, life: u32) -> Arc<Self> {
-        let newest = watch::Sender::new(Position(0));
-        Arc::new(Self { life, max_bytes, kept: Mutex::default(), newest })
+        let state = watch::Sender::new(JournalState::default());
+        Arc::new(Self { life, max_bytes, kept: Mutex::default(), state })
     }
 
     /// Records kept, their bytes, and how many were trimmed away.
@@ -42,30 +44,23 @@ impl MemoryJournal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        // A panic while the lock was held can only have come from `deliver`, after the record was
+        // A panic while the lock was held can only have come from `placed`, after the records were
         // complete.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Kept {
-    fn push(&mut self, received: Timestamp, event: &CallEvent) -> Position {
+    fn push(&mut self, line: Line) {
         self.newest = Position(self.newest.0 + 1);
-        self.bytes += event.raw.len() + OVERHEAD;
-        self.records.push_back(Record {
-            position: self.newest,
-            received,
-            call: event.call.clone(),
-            kind: event.kind.clone(),
-            raw: Arc::clone(&event.raw),
-        });
-        self.newest
+        self.bytes += line.text.len() + OVERHEAD;
+        self.records.push_back(Record { position: self.newest, line });
     }
 
     fn trim(&mut self, max_bytes: usize) {
         while self.bytes > max_bytes && self.records.len() > 1 {
             if let Some(record) = self.records.pop_front() {
-                self.bytes -= record.raw.len() + OVERHEAD;
+                self.bytes -= record.line.text.len() + OVERHEAD;
                 self.trimmed += 1;
             }
         }
@@ -83,23 +78,29 @@ impl Kept {
 impl Journal for MemoryJournal {
     fn append(
         &self,
-        received: Timestamp,
-        events: Vec<Arc<CallEvent>>,
-        deliver: Deliver<'_>,
+        lines: Vec<Line>,
+        placed: Placed<'_>,
     ) -> Later<'static, Result<(), JournalError>> {
         let mut kept = self.lock();
-        for event in events {
-            let position = kept.push(received, &event);
+        let first = Position(kept.newest.0 + 1);
+        for line in lines {
+            kept.push(line);
             kept.trim(self.max_bytes);
-            deliver(position, event);
         }
+        placed(first);
         let newest = kept.newest;
         drop(kept);
-        self.newest.send_if_modified(|seen| {
-            let newer = *seen < newest;
-            *seen = newest.max(*seen);
+        self.state.send_if_modified(|state| {
+            let newer = state.newest < newest;
+            state.newest = newest.max(state.newest);
             newer
         });
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn remark(&self, _: Position, _: Remark) {}
+
+    fn keep(&self, _: Snapshots) -> Later<'static, Result<(), JournalError>> {
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -118,8 +119,12 @@ impl Journal for MemoryJournal {
         Box::pin(std::future::ready(Ok(records)))
     }
 
-    fn newest(&self) -> watch::Receiver<Position> {
-        self.newest.subscribe()
+    fn recover(&self, _: &mut dyn FnMut(Found<'_>)) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn state(&self) -> watch::Receiver<JournalState> {
+        self.state.subscribe()
     }
 
     fn life(&self) -> u32 {

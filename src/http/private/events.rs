@@ -16,7 +16,7 @@ use super::waits::{Told, call_id};
 use crate::actors::{Gone, Subscription, heard_again};
 use crate::http::cursor::Cursor;
 use crate::http::problem::{Code, Problem};
-use crate::ports::{Journal, JournalError, Position, Record, sleep};
+use crate::ports::{Journal, JournalError, JournalState, Position, Record, sleep};
 use crate::pure::call::{CloseReason, EntryView, Heard, Wants};
 use crate::wire::events::EventKind;
 
@@ -148,7 +148,7 @@ pub async fn of_all(
     let after = query.after(&request, life)?;
     if wants_stream(&request) {
         // Without a cursor a stream begins now.
-        let after = after.unwrap_or_else(|| *journal.newest().borrow());
+        let after = after.unwrap_or_else(|| journal.state().borrow().newest);
         return Ok(stream_of_all(after, query.wants(), &desk));
     }
     let page =
@@ -247,14 +247,14 @@ fn stream_of_all(after: Position, wants: Wants, desk: &web::Data<Desk>) -> HttpR
         at: Position,
         wants: Wants,
         desk: web::Data<Desk>,
-        newest: tokio::sync::watch::Receiver<Position>,
+        state: tokio::sync::watch::Receiver<JournalState>,
     }
-    let newest = desk.calls.journal().newest();
-    let state = State { at: after, wants, desk: desk.clone(), newest };
+    let journal = desk.calls.journal().state();
+    let state = State { at: after, wants, desk: desk.clone(), state: journal };
     event_stream(stream::unfold(state, |mut state| async move {
         loop {
             let journal = Arc::clone(state.desk.calls.journal());
-            state.newest.mark_unchanged();
+            state.state.mark_unchanged();
             let page = journal.read(state.at, PAGE).await.ok()?;
             let mut chunk = Vec::new();
             if let lost @ 1.. = gap(Some(state.at), page.oldest) {
@@ -269,12 +269,12 @@ fn stream_of_all(after: Position, wants: Wants, desk: &web::Data<Desk>) -> HttpR
             if !chunk.is_empty() {
                 return Some((Bytes::from(chunk), state));
             }
-            if *state.newest.borrow() > state.at {
+            if state.state.borrow().newest > state.at {
                 continue;
             }
             let clock = Arc::clone(&state.desk.clock);
             tokio::select! {
-                changed = state.newest.changed() => changed.ok()?,
+                changed = state.state.changed() => changed.ok()?,
                 () = sleep(clock.as_ref(), HEARTBEAT) => {
                     return Some((Bytes::from_static(b": still here\n\n"), state));
                 }
@@ -290,6 +290,6 @@ pub(super) async fn payloads(
 ) -> Result<Vec<Option<Box<RawValue>>>, Problem> {
     let at: Vec<_> = lines.iter().map(|line| line.position).collect();
     let records = desk.calls.journal().get(&at).await.map_err(not_readable)?;
-    let raw = |record: Option<Record>| RawValue::from_string(record?.raw.to_string()).ok();
+    let raw = |record: Option<Record>| RawValue::from_string(record?.line.text.to_string()).ok();
     Ok(records.into_iter().map(raw).collect())
 }

@@ -28,11 +28,13 @@ pub struct Heard {
 }
 
 /// The names of a call beside its connection id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// The call, shared by its legs.
+    #[serde(rename = "serverCallId", default, skip_serializing_if = "Option::is_none")]
     pub server_call: Option<ServerCallId>,
     /// Azure's log correlation.
+    #[serde(rename = "correlationId", default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<CorrelationId>,
 }
 
@@ -118,7 +120,7 @@ pub enum WaitEnd {
 }
 
 /// How and why a call ended.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ending {
     /// What ended it.
@@ -132,7 +134,7 @@ pub struct Ending {
 }
 
 /// What ended a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cause {
     /// `CallDisconnected` came.
@@ -141,6 +143,8 @@ pub enum Cause {
     SetupFailed,
     /// It was silent for longer than the limit.
     Silent,
+    /// Azure, when asked, knew it no more: its end was lost, or came while we were away.
+    Reconciled,
 }
 
 impl Cause {
@@ -150,6 +154,7 @@ impl Cause {
             Self::Disconnected => "disconnected",
             Self::SetupFailed => "setup_failed",
             Self::Silent => "silent",
+            Self::Reconciled => "reconciled",
         }
     }
 }
