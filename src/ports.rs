@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::wire::calling::{Operation, Place, RequestModel};
 use crate::wire::identifiers::CallConnectionId;
 
+pub use crate::pure::notes::Remark;
 pub use crate::pure::time::{Position, Tick};
 
 /// A boxed future, for ports that answer later.
@@ -154,29 +155,6 @@ pub struct Record {
     pub line: Line,
 }
 
-/// What became of an event that was heard, noted beside it: bits, so that notes add up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Remark(pub u8);
-
-impl Remark {
-    /// A waiter got it at once.
-    pub const MATCHED: Self = Self(1);
-    /// A subscription got it, and no waiter at once.
-    pub const TOLD_ONGOING: Self = Self(2);
-    /// A late waiter took it from the backlog.
-    pub const TAKEN: Self = Self(4);
-
-    /// Whether all of `other` was noted.
-    pub fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Both.
-    pub fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
 /// Why the journal could not keep or give something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
@@ -213,7 +191,7 @@ pub struct JournalState {
 pub struct Snapshots {
     /// The calls and their state, JSON.
     pub of: Vec<(CallConnectionId, String)>,
-    /// Calls whose snapshot is needed no more.
+    /// Calls whose snapshot is needed no more. They are taken away before the others are kept.
     pub gone: Vec<CallConnectionId>,
     /// The last part of a round: all calls that are not in it are as they were, and everything up to
     /// this position is in some snapshot or concerns nothing that lives.

@@ -10,8 +10,10 @@ use super::messages::{
 use super::subscription::Gone;
 use super::surroundings::Surroundings;
 use super::telling;
-use crate::ports::Alarm;
-use crate::pure::call::{Call, Effect, Heard, Input, SubscriptionId, WaiterId, Wants};
+use crate::ports::{Alarm, Line, LineKind};
+use crate::pure::call::{Call, Cause, Effect, Heard, Input, SubscriptionId, WaiterId, Wants};
+use crate::pure::notes::Closed;
+use crate::pure::replay::Restored;
 use crate::pure::time::Position;
 use crate::wire::identifiers::CallConnectionId;
 
@@ -28,31 +30,74 @@ pub struct CallActor {
     replies: Vec<(WaiterId, WaitReply)>,
     listeners: Option<Box<Listeners>>,
     alarm: Option<Alarm>,
+    kept: Kept,
     around: Arc<Surroundings>,
+}
+
+/// How a call stands to what is written down of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Kept {
+    /// A snapshot of it is kept.
+    pub written: bool,
+    /// It has changed since.
+    pub changed: bool,
 }
 
 impl CallActor {
     /// Starts an actor for a call of which nothing is known yet.
-    pub fn open(id: CallConnectionId, incarnation: u64, around: Arc<Surroundings>) -> Addr<Self> {
+    pub(super) fn open(
+        id: CallConnectionId,
+        incarnation: u64,
+        kept: Kept,
+        around: Arc<Surroundings>,
+    ) -> Addr<Self> {
         Self::create(|ctx| {
             // Before it runs: the array that opens a call may hold more of its events than an actor's
             // usual mailbox.
             ctx.set_mailbox_capacity(around.call_mailbox);
-            let call = Some(Box::new(Call::open(around.clock.now())));
-            let replies = Vec::new();
-            Self { id, incarnation, call, replies, listeners: None, alarm: None, around }
+            let call = Box::new(Call::open(around.clock.now()));
+            Self::with(id, incarnation, call, kept, around)
         })
+    }
+
+    /// Starts an actor for a call as it was before a restart.
+    pub(super) fn restore(
+        restored: Restored,
+        incarnation: u64,
+        around: Arc<Surroundings>,
+    ) -> Addr<Self> {
+        let Restored { id, call, kept, changed } = restored;
+        Self::create(|ctx| {
+            ctx.set_mailbox_capacity(around.call_mailbox);
+            Self::with(id, incarnation, call, Kept { written: kept, changed }, around)
+        })
+    }
+
+    fn with(
+        id: CallConnectionId,
+        incarnation: u64,
+        call: Box<Call>,
+        kept: Kept,
+        around: Arc<Surroundings>,
+    ) -> Self {
+        let (call, replies) = (Some(call), Vec::new());
+        Self { id, incarnation, call, replies, listeners: None, alarm: None, kept, around }
     }
 
     fn drive(&mut self, input: Input, ctx: &mut Context<Self>) {
         let Some(call) = &mut self.call else { return };
+        self.kept.changed |= input.is_lasting();
         let effects = call.step(self.around.clock.now(), input, &self.around.limits);
         let (mut ended, mut told) = (false, Told::default());
+        let mut remark = None;
         for effect in effects {
             match effect {
                 Effect::Tell(waiter, heard) => self.tell(waiter, heard, &mut told),
+                Effect::Remark(position, what) => remark = Some((position, what)),
                 Effect::Over(ending) => {
                     telling::call_ended(ending.cause);
+                    self.kept.changed = true;
+                    self.write_end(ending.cause);
                     ended = true;
                 }
                 Effect::Forget => ended = true,
@@ -61,8 +106,21 @@ impl CallActor {
         }
         if let Some(heard) = told.nobody() {
             self.drive(Input::Return(heard), ctx);
+        } else if let Some((position, what)) = remark {
+            self.around.journal.remark(position, what);
         }
         if ended { self.leave() } else { self.set_alarm(ctx) }
+    }
+
+    /// No event tells the next start that a call was given up.
+    fn write_end(&self, cause: Cause) {
+        if !matches!(cause, Cause::Silent | Cause::SetupFailed) {
+            return;
+        }
+        let text = Closed { call: self.id.clone(), cause }.text();
+        let line = Line { kind: LineKind::Closed, at: self.around.clock.wall(), text };
+        // Nobody waits for it: should it be lost, the call is asked about after the start.
+        let _unawaited = self.around.journal.append(vec![line], &mut |_| {});
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -82,7 +140,7 @@ impl CallActor {
             }
             Effect::Count(kind, fate) => self.around.telling.event(&kind, fate),
             Effect::Dropped(reason, count) => telling::backlog_dropped(reason, count),
-            Effect::Tell(..) | Effect::Over(_) | Effect::Forget => {}
+            Effect::Tell(..) | Effect::Remark(..) | Effect::Over(_) | Effect::Forget => {}
         }
     }
 
@@ -151,12 +209,13 @@ impl CallActor {
     fn leave(&mut self) {
         self.alarm = None;
         let Some(call) = self.call.take() else { return };
-        let (id, incarnation) = (self.id.clone(), self.incarnation);
+        let (id, incarnation, kept) = (self.id.clone(), self.incarnation, self.kept);
         // At most once in a call's life, so this cannot pile up beyond the limit of calls.
         if call.is_over() {
-            self.around.registry().do_send(CallOver { id, incarnation, remains: call });
+            self.around.registry().do_send(CallOver { id, incarnation, kept, remains: call });
         } else {
-            self.around.registry().do_send(CallLeft { id, incarnation, died: false });
+            let written = kept.written;
+            self.around.registry().do_send(CallLeft { id, incarnation, written, died: false });
         }
     }
 
@@ -232,7 +291,8 @@ impl Drop for CallActor {
     fn drop(&mut self) {
         if self.call.is_some() && std::thread::panicking() {
             let (id, incarnation) = (self.id.clone(), self.incarnation);
-            self.around.registry().do_send(CallLeft { id, incarnation, died: true });
+            let written = self.kept.written;
+            self.around.registry().do_send(CallLeft { id, incarnation, written, died: true });
         }
     }
 }
@@ -275,6 +335,14 @@ impl Handler<Asked> for CallActor {
                 self.drive(Input::Unsubscribe(id), ctx);
             }
             Ask::Claim(identity) => self.drive(Input::Claim(identity), ctx),
+            Ask::Close(cause) => self.drive(Input::Close(cause), ctx),
+            Ask::WriteDown(page) => {
+                if let Some(call) = self.call.as_ref().filter(|_| self.kept.changed) {
+                    let text = call.snapshot(self.around.moment());
+                    self.kept = Kept { written: true, changed: false };
+                    let _gone = page.send((self.id.clone(), text));
+                }
+            }
             Ask::Look(reply) => {
                 let now = self.around.clock.now();
                 let view = self.call.as_ref().map(|call| call.view(now, &self.around.limits));

@@ -10,19 +10,20 @@ use actix::{Actor, Addr, Arbiter};
 use tokio::sync::{mpsc, oneshot};
 
 use super::messages::{
-    Ask, Asked, CatchUp, FindByAnyId, ListCalls, Listener, LookAtShard, Resume, Route, ShardView,
-    StopWaiting,
+    Ask, Asked, CatchUp, FindByAnyId, ListCalls, Listener, LookAtShard, Restore, Resume, Route,
+    ShardView, StopWaiting, WritePage,
 };
 use super::registry::RegistryActor;
 use super::subscription::Subscription;
 use super::surroundings::{Pending, Surroundings};
 use super::telling::{self, EventTelling};
 use super::waiting::{State, Waiting};
-use crate::ports::{Clock, Journal, JournalError, Line, LineKind, Position, Record};
+use crate::ports::{Clock, Journal, JournalError, Line, LineKind, Position, Record, Snapshots};
 use crate::pure::call::{
-    CallView, Heard, Identity, Limits, Phase, SubscriptionId, WaiterId, Wants,
+    CallView, Cause, Heard, Identity, Limits, Phase, SubscriptionId, WaiterId, Wants,
 };
-use crate::pure::notes::Claimed;
+use crate::pure::notes::{Claimed, Closed};
+use crate::pure::replay::Replayed;
 use crate::wire::events::CallEvent;
 use crate::wire::identifiers::CallConnectionId;
 
@@ -73,6 +74,9 @@ pub enum Refusal {
     NotKept(#[from] JournalError),
 }
 
+/// Calls that are asked at once to write themselves down.
+const WRITE_PAGE: usize = 512;
+
 /// Whether an ask has reached its call; for when that is not certain.
 type Verdict = oneshot::Receiver<Result<(), Refusal>>;
 
@@ -116,6 +120,7 @@ impl Calls {
         let start = |arbiter: &Arbiter| {
             let around = Arc::new(Surroundings {
                 clock: Arc::clone(&clock),
+                journal: Arc::clone(&journal),
                 limits: config.limits.clone(),
                 call_mailbox: config.call_mailbox,
                 registry_mailbox: config.registry_mailbox,
@@ -275,10 +280,79 @@ impl Calls {
     /// [`Refusal`] when there is no room for it.
     pub async fn claim(&self, call: &CallConnectionId, identity: Identity) -> Result<(), Refusal> {
         let claimed = Claimed { call: call.clone(), identity: identity.clone() };
-        let line = Line { kind: LineKind::Claimed, at: self.0.clock.wall(), text: claimed.text() };
-        let mut routed = Ok(None);
+        self.note(call, LineKind::Claimed, claimed.text(), Ask::Claim(identity)).await
+    }
+
+    /// Takes calls as they were before a restart. For the time before anything is delivered.
+    pub async fn restore(&self, replayed: Replayed) {
+        let shards = &self.0.shards;
+        let none = || Restore { calls: Vec::new(), gone: Vec::new() };
+        let mut parts: Vec<_> = shards.iter().map(|_| none()).collect();
+        for restored in replayed.calls {
+            parts[self.place_of(&restored.id)].calls.push(restored);
+        }
+        for id in replayed.gone {
+            parts[self.place_of(&id)].gone.push(id);
+        }
+        let sent = shards.iter().zip(parts).map(|(shard, part)| shard.registry.send(part));
+        futures_util::future::join_all(sent).await;
+    }
+
+    /// Has the calls that have changed since the last time written down, and says which snapshots are
+    /// needed no more. What was journalled when this began is in them.
+    ///
+    /// # Errors
+    /// [`JournalError`]; what is not written then is written the next time.
+    pub async fn write_down(&self, covers: Position) -> Result<usize, JournalError> {
+        let mut count = 0;
+        for shard in &self.0.shards {
+            let mut after = 0;
+            loop {
+                let (page, mut texts) = mpsc::unbounded_channel();
+                let asked = WritePage { after, limit: WRITE_PAGE, page };
+                let Ok(written) = shard.registry.send(asked).await else { return Ok(count) };
+                let mut snapshots = Snapshots { gone: written.gone, ..Snapshots::default() };
+                while let Some(snapshot) = texts.recv().await {
+                    snapshots.of.push(snapshot);
+                }
+                count += snapshots.of.len();
+                if !snapshots.of.is_empty() || !snapshots.gone.is_empty() {
+                    self.0.journal.keep(snapshots).await?;
+                }
+                match written.last {
+                    Some(last) => after = last,
+                    None => break,
+                }
+            }
+        }
+        let last = Snapshots { covers: Some(covers), ..Snapshots::default() };
+        self.0.journal.keep(last).await?;
+        Ok(count)
+    }
+
+    /// Ends a call of which no event will tell. Does nothing to one that is over or unknown.
+    ///
+    /// # Errors
+    /// [`Refusal`] when that could not be written down, or the call cannot take it now.
+    pub async fn close(&self, call: &CallConnectionId, cause: Cause) -> Result<(), Refusal> {
+        let closed = Closed { call: call.clone(), cause };
+        self.note(call, LineKind::Closed, closed.text(), Ask::Close(cause)).await
+    }
+
+    /// Journals something of our own about a call and tells the call.
+    async fn note(
+        &self,
+        call: &CallConnectionId,
+        kind: LineKind,
+        text: Arc<str>,
+        ask: Ask,
+    ) -> Result<(), Refusal> {
+        let line = Line { kind, at: self.0.clock.wall(), text };
+        let (mut ask, mut routed) = (Some(ask), Ok(None));
         let kept = self.0.journal.append(vec![line], &mut |_| {
-            routed = self.route(call.clone(), Ask::Claim(identity.clone()));
+            if let Some(ask) = ask.take() {
+                routed = self.route(call.clone(), ask);
+            }
         });
         kept.await?;
         match routed? {
@@ -385,11 +459,14 @@ impl Calls {
     }
 
     fn shard_of(&self, call: &CallConnectionId) -> &Shard {
+        &self.0.shards[self.place_of(call)]
+    }
+
+    fn place_of(&self, call: &CallConnectionId) -> usize {
         let mut hasher = DefaultHasher::new();
         call.hash(&mut hasher);
         let shards = self.0.shards.len() as u64;
-        let place = usize::try_from(hasher.finish() % shards).unwrap_or_default();
-        &self.0.shards[place]
+        usize::try_from(hasher.finish() % shards).unwrap_or_default()
     }
 
     fn next_id(&self) -> u64 {

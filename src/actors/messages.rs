@@ -6,12 +6,14 @@ use std::time::Duration;
 use actix::Message;
 use tokio::sync::{mpsc, oneshot};
 
+use super::call::Kept;
 use super::calls::{Listed, Refusal};
 use super::subscription::Gone;
 use super::surroundings::Pending;
 use crate::pure::call::{
-    Call, CallView, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
+    Call, CallView, Cause, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
 };
+use crate::pure::replay::Restored;
 use crate::pure::time::Position;
 use crate::wire::identifiers::CallConnectionId;
 
@@ -61,6 +63,10 @@ pub enum Ask {
     Detach(SubscriptionId),
     /// News: the application made or answered this call.
     Claim(Identity),
+    /// News: it has ended, and no event will tell.
+    Close(Cause),
+    /// Write yourself down, if you have changed since the last time.
+    WriteDown(mpsc::UnboundedSender<(CallConnectionId, String)>),
     /// A glance, for people and tests. Changes nothing.
     Look(oneshot::Sender<CallView>),
     /// End every wait: the service stops.
@@ -77,6 +83,8 @@ impl Ask {
             Self::Retime { .. }
             | Self::CancelWait(_)
             | Self::Detach(_)
+            | Self::Close(_)
+            | Self::WriteDown(_)
             | Self::Look(_)
             | Self::ShutDown => false,
         }
@@ -151,6 +159,8 @@ pub struct CallOver {
     pub id: CallConnectionId,
     /// Which of its lives.
     pub incarnation: u64,
+    /// What is written down of it.
+    pub(super) kept: Kept,
     /// What remains.
     pub remains: Box<Call>,
 }
@@ -163,8 +173,41 @@ pub struct CallLeft {
     pub id: CallConnectionId,
     /// Which of its lives.
     pub incarnation: u64,
+    /// Whether a snapshot of it is kept.
+    pub written: bool,
     /// Whether it died of a fault of ours.
     pub died: bool,
+}
+
+/// Request: take these calls as they were before a restart.      → Registry
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Restore {
+    /// The calls of this shard, in the order of their opening.
+    pub calls: Vec<Restored>,
+    /// Calls of this shard with a snapshot that are no more.
+    pub gone: Vec<CallConnectionId>,
+}
+
+/// Request: let some calls write themselves down.                → Registry
+#[derive(Message)]
+#[rtype(result = "Written")]
+pub struct WritePage {
+    /// Only calls opened after this one.
+    pub after: u64,
+    /// At most so many.
+    pub limit: usize,
+    /// Where they send what they have written; closed when all have.
+    pub page: mpsc::UnboundedSender<(CallConnectionId, String)>,
+}
+
+/// How far a [`WritePage`] came.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The last call that was asked; `None` when there are no more.
+    pub last: Option<u64>,
+    /// Calls with a snapshot that are no more. Told once, with the first page.
+    pub gone: Vec<CallConnectionId>,
 }
 
 /// A glance at one call by any of its ids.                       → Registry

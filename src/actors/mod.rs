@@ -7,6 +7,7 @@
 pub mod call;
 mod calls;
 pub mod messages;
+pub mod recovery;
 pub mod registry;
 pub mod routing;
 mod routing_telling;

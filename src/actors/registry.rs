@@ -3,23 +3,24 @@
 //! A shard owns `callConnectionId → CallActor` for its part of all ids, lives on an arbiter of its
 //! own, and starts its call actors there. Early is normal: an event for an unknown id opens a call.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::call::{CallActor, catch_up, nothing_since};
+use super::call::{CallActor, Kept, catch_up, nothing_since};
 use super::calls::{Listed, Refusal};
 use super::messages::{
-    Ask, Asked, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Route, ShardView,
-    StopWaiting, Woke,
+    Ask, Asked, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Restore, Route, ShardView,
+    StopWaiting, Woke, WritePage, Written,
 };
 use super::subscription::Gone;
 use super::surroundings::{Pending, Surroundings};
 use super::telling;
 use crate::ports::{Alarm, Tick};
 use crate::pure::call::{Call, CloseReason, Effect, Heard, Identity, Input, Phase, WaitEnd};
+use crate::pure::replay::Restored;
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::CallConnectionId;
 use actix::dev::SendError;
@@ -31,6 +32,7 @@ enum Entry {
     Ended {
         opened: u64,
         names: Names,
+        kept: Kept,
         remains: Box<Call>,
     },
 }
@@ -69,6 +71,8 @@ pub struct RegistryActor {
     other_ids: BTreeSet<(NonZeroU64, u64)>,
     /// Ended calls in the order in which they leave.
     graves: VecDeque<(Tick, CallConnectionId, u64)>,
+    /// Calls with a snapshot that are no more, until somebody writes that down.
+    gone: HashSet<CallConnectionId>,
     alarm: Option<Alarm>,
     connected: usize,
     stopping: bool,
@@ -83,6 +87,7 @@ impl RegistryActor {
             order: BTreeMap::new(),
             other_ids: BTreeSet::new(),
             graves: VecDeque::new(),
+            gone: HashSet::new(),
             alarm: None,
             connected: 0,
             stopping: false,
@@ -132,7 +137,9 @@ impl RegistryActor {
         }
         let opened = self.around.opened.fetch_add(1, Ordering::Relaxed) + 1;
         let around = Arc::clone(&self.around);
-        let actor = CallActor::open(id.clone(), opened, around);
+        // Should it have had an earlier life, the snapshot of that one is this one's to replace.
+        let kept = Kept { written: self.gone.remove(id), changed: false };
+        let actor = CallActor::open(id.clone(), opened, kept, around);
         actor.try_send(asked).map_err(|_| Refusal::Busy)?;
         let live = LiveEntry { actor, opened, phase: Phase::Connecting, names: Names::default() };
         self.entries.insert(id.clone(), Entry::Live(live));
@@ -140,6 +147,36 @@ impl RegistryActor {
         self.around.live.fetch_add(1, Ordering::Relaxed);
         telling::call_opened();
         Ok(())
+    }
+
+    /// Takes a call as it was. There is room: it had its place before the restart.
+    fn restore(&mut self, restored: Restored) {
+        let (id, call) = (restored.id.clone(), &restored.call);
+        let opened = self.around.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let identity = call.identity();
+        let names = Names {
+            server_call: identity.server_call.as_ref().map(|id| hash(id.as_str())),
+            correlation: identity.correlation.as_ref().map(|id| hash(id.as_str())),
+        };
+        for other in names.iter() {
+            self.other_ids.insert((other, opened));
+        }
+        self.order.insert(opened, id.clone());
+        if let Some(until) = call.grace_ends(&self.around.limits) {
+            let kept = Kept { written: restored.kept, changed: restored.changed };
+            let entry = Entry::Ended { opened, names, kept, remains: restored.call };
+            self.graves.push_back((until, id.clone(), opened));
+            self.entries.insert(id, entry);
+            return;
+        }
+        let phase = call.phase();
+        self.around.live.fetch_add(1, Ordering::Relaxed);
+        telling::call_restored(phase == Phase::Connected);
+        if phase == Phase::Connected {
+            self.connected += 1;
+        }
+        let actor = CallActor::restore(restored, opened, Arc::clone(&self.around));
+        self.entries.insert(id, Entry::Live(LiveEntry { actor, opened, phase, names }));
     }
 
     /// Keeps what lists and lookups need: how far the call is, what else it is called.
@@ -169,11 +206,12 @@ impl RegistryActor {
     }
 
     fn answer_for_the_dead(&mut self, id: &CallConnectionId, ask: Ask) {
-        let Some(Entry::Ended { remains, .. }) = self.entries.get_mut(id) else { return };
+        let Some(Entry::Ended { remains, kept, .. }) = self.entries.get_mut(id) else { return };
         let now = self.around.clock.now();
         let limits = &self.around.limits;
         match ask {
             Ask::Deliver(heard) => {
+                kept.changed = true;
                 for effect in remains.step(now, Input::Event(heard), limits) {
                     if let Effect::Count(kind, fate) = effect {
                         self.around.telling.event(&kind, fate);
@@ -207,6 +245,8 @@ impl RegistryActor {
             | Ask::CancelWait(_)
             | Ask::Detach(_)
             | Ask::Claim(_)
+            | Ask::Close(_)
+            | Ask::WriteDown(_)
             | Ask::ShutDown => {}
         }
     }
@@ -219,7 +259,12 @@ impl RegistryActor {
                 self.no_longer_live(live.phase);
                 (live.opened, live.names)
             }
-            Entry::Ended { opened, names, .. } => (*opened, *names),
+            Entry::Ended { opened, names, kept, .. } => {
+                if kept.written {
+                    self.gone.insert(id.clone());
+                }
+                (*opened, *names)
+            }
         };
         for other in names.iter() {
             self.other_ids.remove(&(other, opened));
@@ -338,7 +383,8 @@ impl Handler<CallOver> for RegistryActor {
         self.no_longer_live(phase);
         let limits = &self.around.limits;
         let until = over.remains.grace_ends(limits).unwrap_or(self.around.clock.now());
-        let entry = Entry::Ended { opened: over.incarnation, names, remains: over.remains };
+        let (opened, kept) = (over.incarnation, over.kept);
+        let entry = Entry::Ended { opened, names, kept, remains: over.remains };
         self.entries.insert(over.id.clone(), entry);
         self.graves.push_back((until, over.id, over.incarnation));
         if self.alarm.is_none() {
@@ -356,7 +402,51 @@ impl Handler<CallLeft> for RegistryActor {
                 telling::call_died();
             }
             self.remove(&left.id);
+            if left.written {
+                self.gone.insert(left.id);
+            }
         }
+    }
+}
+
+impl Handler<Restore> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, Restore { calls, gone }: Restore, ctx: &mut Self::Context) {
+        self.gone.extend(gone);
+        for restored in calls {
+            self.restore(restored);
+        }
+        self.graves.make_contiguous().sort_by_key(|(until, ..)| *until);
+        self.set_alarm(ctx);
+    }
+}
+
+impl Handler<WritePage> for RegistryActor {
+    type Result = actix::MessageResult<WritePage>;
+
+    fn handle(&mut self, asked: WritePage, _: &mut Self::Context) -> Self::Result {
+        let mut last = None;
+        let ids = self.order.range(asked.after.saturating_add(1)..).take(asked.limit);
+        for (opened, id) in ids {
+            last = Some(*opened);
+            match self.entries.get_mut(id) {
+                Some(Entry::Live(live)) => {
+                    let pending = Pending::count(&self.around);
+                    let ask = Ask::WriteDown(asked.page.clone());
+                    // Past the bound on purpose: a page is short, and the next one waits for it.
+                    live.actor.do_send(Asked { ask, pending });
+                }
+                Some(Entry::Ended { remains, kept, .. }) if kept.changed => {
+                    *kept = Kept { written: true, changed: false };
+                    let text = remains.snapshot(self.around.moment());
+                    let _gone = asked.page.send((id.clone(), text));
+                }
+                Some(Entry::Ended { .. }) | None => {}
+            }
+        }
+        let gone = if asked.after == 0 { self.gone.drain().collect() } else { Vec::new() };
+        actix::MessageResult(Written { last, gone })
     }
 }
 

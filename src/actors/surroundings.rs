@@ -7,13 +7,16 @@ use actix::Addr;
 
 use super::registry::RegistryActor;
 use super::telling::EventTelling;
-use crate::ports::Clock;
+use crate::ports::{Clock, Journal};
 use crate::pure::call::Limits;
+use crate::pure::time::Moment;
 
 /// What every call actor of a shard needs around it.
 pub struct Surroundings {
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Where notes about events go.
+    pub journal: Arc<dyn Journal>,
     /// The limits of one call.
     pub limits: Limits,
     /// Messages that may wait for one call; one more is refused.
@@ -45,6 +48,11 @@ impl Surroundings {
     /// The shard itself.
     pub fn registry(&self) -> &Addr<RegistryActor> {
         self.registry.get().expect("a shard knows itself before it starts its first call")
+    }
+
+    /// Now, on both clocks.
+    pub fn moment(&self) -> Moment {
+        Moment { tick: self.clock.now(), wall: self.clock.wall() }
     }
 
     /// Whether nothing can keep another ask from reaching its call: with so few pending, no mailbox

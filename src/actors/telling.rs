@@ -77,6 +77,25 @@ pub(super) fn call_opened() {
     gauge!("switchhook_calls_live", "state" => "connecting").increment(1);
 }
 
+/// Lines or snapshots that a start could not read.
+pub(super) fn unreadable(count: u64) {
+    counter!("switchhook_recovery_unreadable_total").increment(count);
+    tracing::error!(count, "lines of the journal could not be read and were passed over");
+}
+
+/// The calls that had changed are written down.
+pub(super) fn round_made(snapshots: usize) {
+    counter!("switchhook_snapshot_rounds_total").increment(1);
+    counter!("switchhook_snapshots_total").increment(snapshots as u64);
+    tracing::debug!(snapshots, "changed calls written down");
+}
+
+/// A call was there before a restart.
+pub(super) fn call_restored(connected: bool) {
+    let state = if connected { "connected" } else { "connecting" };
+    gauge!("switchhook_calls_live", "state" => state).increment(1);
+}
+
 pub(super) fn call_connected() {
     gauge!("switchhook_calls_live", "state" => "connecting").decrement(1);
     gauge!("switchhook_calls_live", "state" => "connected").increment(1);

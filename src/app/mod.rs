@@ -7,6 +7,7 @@ pub mod demo;
 pub mod dev;
 mod listeners;
 mod parts;
+mod recovered;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,21 +16,25 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use actix_web::web;
+use tokio::task::JoinHandle;
 
 pub use answered::Answered;
 use answered::Greeter;
 pub use listeners::Listeners;
 
 use crate::actors::Calls;
+use crate::actors::recovery::{Rounds, keep_short, round};
 use crate::actors::routing::{PutNumber, RoutingActor};
 use crate::client::Client;
 use crate::http::private::probes::{Probes, Readiness};
 use crate::http::private::{Desk, Private, admin, auth, numbers};
 use crate::http::public;
-use crate::ports::{CallAutomation, Clock, Journal, sleep};
+use crate::ports::{CallAutomation, Clock, JournalError, sleep};
 use crate::pure::routing::{AssignmentError, Draft, Key, KeyError, WriteError};
 use crate::settings::Settings;
-use crate::storage::memory::MemoryJournal;
+
+/// Changed calls are written down at least this often, so that the journal may forget old events.
+const SNAPSHOTS_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Why the service could not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,9 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A setting cannot be used.
     #[error("{0}")]
     Setting(String),
@@ -88,6 +96,7 @@ pub struct App {
     servers: Vec<ServerHandle>,
     clock: Arc<dyn Clock>,
     drain: Duration,
+    keeper: Option<JoinHandle<()>>,
     _greeter: Addr<Greeter>,
 }
 
@@ -118,9 +127,10 @@ impl App {
         let settings = &settings;
         let (public_url, private_url) = (listeners.public_url(), listeners.private_url());
         let azure: Arc<dyn CallAutomation> = Arc::new(parts::azure(settings, &clock)?);
-        let journal: Arc<dyn Journal> =
-            MemoryJournal::new(settings.journal.memory_bytes, parts::new_life());
-        let calls = Calls::start(&parts::calls(settings), Arc::clone(&clock), journal);
+        let journal = parts::journal(settings)?;
+        let config = parts::calls(settings);
+        let calls = Calls::start(&config, Arc::clone(&clock), Arc::clone(&journal));
+        recovered::bring_back(&calls, &config.limits, clock.as_ref(), &mut |_| {}).await?;
         let callback_url = settings.callback_url().unwrap_or_default();
         let callback_url = callback_url.expose();
         let client =
@@ -172,6 +182,14 @@ impl App {
             probes: web::Data::new(Probes { readiness: Arc::clone(&readiness), render }),
             admin: web::Data::new(admin::AdminDesk { azure, config: parts::config(settings)? }),
         };
+        let rounds = Rounds {
+            lines: settings.store.snapshot_lines,
+            every: SNAPSHOTS_EVERY.min(settings.store.max_age / 4),
+            backlog: settings.calls.backlog,
+        };
+        let keeper = (!settings.store.ephemeral).then(|| {
+            actix::spawn(keep_short(calls.clone(), Arc::clone(&clock), rounds, || async { None }))
+        });
         let servers = listeners.serve(settings, &callbacks, &grid, &private)?;
         tracing::info!(public = public_url, private = private_url, "switchhook serves");
         Ok(Self {
@@ -185,6 +203,7 @@ impl App {
             servers,
             clock,
             drain: settings.drain.timeout,
+            keeper,
             _greeter: greeter,
         })
     }
@@ -231,6 +250,14 @@ impl App {
         self.answered.resubscribe()
     }
 
+    /// Resolves when nothing can be made safe any more, with the reason. The service refuses everything
+    /// then, and only a new start helps.
+    pub async fn failed(&self) -> Arc<str> {
+        let mut state = self.calls.journal().state();
+        let failed = state.wait_for(|state| state.failed.is_some()).await;
+        failed.ok().and_then(|state| state.failed.clone()).unwrap_or_default()
+    }
+
     /// Serves until `stop`, then drains.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Drained {
         stop.await;
@@ -256,6 +283,13 @@ impl App {
         let left = self.calls.stop_waiting().await;
         for server in &self.servers {
             server.stop(true).await;
+        }
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+            let newest = self.calls.journal().state().borrow().newest;
+            if let Err(error) = round(&self.calls, newest, None).await {
+                tracing::warn!(%error, "calls could not be written down; the next start takes longer");
+            }
         }
         self.calls.stop();
         if left > 0 {

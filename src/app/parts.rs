@@ -13,11 +13,12 @@ use crate::actors::routing::RoutingSettings;
 use crate::http::private::auth::{Role, Token};
 use crate::http::public::secret::Secret;
 use crate::http::public::token::{TokenCheck, TokenConfig};
-use crate::ports::Clock;
+use crate::ports::{Clock, Journal};
 use crate::pure::call::Limits;
 use crate::pure::routing::{Draft, GuardLimits, MemoryLimits, Table};
 use crate::pure::signing::ConnectionString;
 use crate::settings::{self, Settings};
+use crate::storage::memory::MemoryJournal;
 
 /// Samples of histograms are folded into buckets this often, so that they do not pile up when nobody
 /// scrapes.
@@ -139,9 +140,10 @@ pub(super) fn config(settings: &Settings) -> Result<Box<RawValue>, StartError> {
     serde_json::value::to_raw_value(&settings.effective()).map_err(|error| bad("settings", error))
 }
 
-/// A name for this life of the in-memory journal.
-pub(super) fn new_life() -> u32 {
-    uuid::Uuid::new_v4().as_fields().0
+/// The journal that the settings name.
+pub(super) fn journal(settings: &Settings) -> Result<Arc<dyn Journal>, StartError> {
+    let life = uuid::Uuid::new_v4().as_fields().0;
+    Ok(MemoryJournal::new(settings.journal.memory_bytes, life))
 }
 
 /// Installs the recorder once in the process; says how to render it.

@@ -1,6 +1,6 @@
 //! `switchhook serve`: the service, against the real Azure.
 
-use super::exit::Done;
+use super::exit::{Done, Exit, Failure};
 use super::screen::Screen;
 use super::server::{Sources, Stop, log, not_started};
 use crate::app::App;
@@ -21,6 +21,13 @@ pub(super) async fn run(args: Args, screen: Screen) -> Done {
     }
     let mut stop = Stop::listen()?;
     let app = App::start(&settings, SystemClock::start()).await.map_err(not_started)?;
-    stop.asked().await;
+    tokio::select! {
+        () = stop.asked() => {}
+        reason = app.failed() => {
+            tracing::error!(reason = %reason, "nothing can be made safe any more; stopping");
+            let advice = "make room or repair the disk, then start again";
+            return Err(Failure::new(Exit::Failed, format!("the journal failed: {reason}; {advice}")));
+        }
+    }
     stop.drain(app.drain(), screen).await
 }

@@ -127,7 +127,9 @@ pub(super) fn phones(settings: &Settings) -> Done<Option<PhoneBook>> {
 pub(super) fn not_started(error: StartError) -> Failure {
     match error {
         StartError::Setting(_) => Failure::new(Exit::Configuration, error),
-        StartError::Listen { .. } | StartError::Emulator(_) => Failure::new(Exit::Failed, error),
+        StartError::Listen { .. } | StartError::Emulator(_) | StartError::Journal(_) => {
+            Failure::new(Exit::Failed, error)
+        }
     }
 }
 

@@ -126,6 +126,24 @@ pub const ALL: &[Metric] = &[
         "Calls that ended, by what ended them; died means a fault in switchhook.",
         &[these("cause", &["disconnected", "setup_failed", "silent", "reconciled", "died"])],
     ),
+    gauge(
+        "switchhook_recovered_calls",
+        "Calls that the last start brought back, those that had just ended included.",
+        &[],
+    ),
+    gauge("switchhook_recovered_events", "Events that the last start went through again.", &[]),
+    gauge("switchhook_recovery_seconds", "How long the last start took to bring them back.", &[]),
+    counter(
+        "switchhook_recovery_unreadable_total",
+        "Lines and snapshots of the journal that a start could not read and passed over.",
+        &[],
+    ),
+    counter(
+        "switchhook_snapshot_rounds_total",
+        "Rounds in which the calls that had changed were written down whole.",
+        &[],
+    ),
+    counter("switchhook_snapshots_total", "Calls that were written down whole.", &[]),
     counter(
         "switchhook_events_received_total",
         "Mid-call events accepted, by type and by what became of them.",

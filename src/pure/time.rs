@@ -3,6 +3,8 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Monotonic milliseconds since some fixed moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(pub u64);
@@ -25,6 +27,31 @@ impl Sub for Tick {
     type Output = Duration;
     fn sub(self, earlier: Self) -> Duration {
         self.since(earlier)
+    }
+}
+
+/// One instant on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Monotonic.
+    pub tick: Tick,
+    /// The calendar.
+    pub wall: Timestamp,
+}
+
+impl Moment {
+    /// The tick of another moment of the calendar, in milliseconds since 1970 (UTC); the first tick
+    /// when that was before it.
+    pub fn tick_of(self, wall_ms: i64) -> Tick {
+        let ahead = wall_ms.saturating_sub(self.wall.as_millisecond());
+        Tick(self.tick.0.saturating_add_signed(ahead))
+    }
+
+    /// What the calendar says at a tick, in milliseconds since 1970 (UTC).
+    pub fn wall_ms_of(self, tick: Tick) -> i64 {
+        let past = i64::try_from(self.tick.0.saturating_sub(tick.0)).unwrap_or(i64::MAX);
+        let ahead = i64::try_from(tick.0.saturating_sub(self.tick.0)).unwrap_or(i64::MAX);
+        self.wall.as_millisecond().saturating_sub(past).saturating_add(ahead)
     }
 }
 

@@ -274,6 +274,7 @@ pub fn defaults() -> Settings {
     settings.private.listen = ([127, 0, 0, 1], 0).into();
     settings.callbacks.key = Secret::new(KEY);
     settings.event_grid.key = Secret::new(KEY);
+    settings.store.ephemeral = true;
     settings.calls.shards = 2;
     settings
 }

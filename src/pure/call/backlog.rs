@@ -67,6 +67,11 @@ impl Backlog {
         taken
     }
 
+    /// The events, and when they arrived, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Tick, &Heard)> {
+        self.queue().into_iter().flatten().map(|kept| (kept.at, &kept.heard))
+    }
+
     /// Where the events stand that suit a wait in all but its filter, youngest first. To be asked when
     /// [`Backlog::take`] found nothing.
     pub fn filtered_out<'a>(&'a self, wants: &'a Wants) -> impl Iterator<Item = Position> + 'a {
@@ -75,6 +80,16 @@ impl Backlog {
         let suits =
             move |heard: &&Heard| wants.suits(&heard.event.kind, heard.event.context.as_ref());
         kept.map(|kept| &kept.heard).filter(suits).map(|heard| heard.position)
+    }
+
+    /// Takes out the event at a position; says whether there was one.
+    pub fn remove(&mut self, position: Position) -> bool {
+        let Some(Queue(kept)) = self.0.as_deref_mut() else { return false };
+        let before = kept.len();
+        kept.retain(|kept| kept.heard.position != position);
+        let removed = kept.len() < before;
+        self.tidy();
+        removed
     }
 
     /// Drops everything; says how many.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::wants::{Condition, Wants};
+use crate::pure::notes::Remark;
 use crate::pure::time::Position;
 use crate::wire::events::{CallEvent, EventKind};
 use crate::wire::identifiers::{CorrelationId, ServerCallId};
@@ -43,6 +44,8 @@ pub struct Identity {
 pub enum Input {
     /// Azure said something.
     Event(Heard),
+    /// Azure said it before a restart, and this became of it. Nobody is told again.
+    Replay(Heard, Remark),
     /// Somebody wants to be told once.
     Wait {
         /// Chosen by the asker; unique.
@@ -77,10 +80,19 @@ pub enum Input {
     Unsubscribe(SubscriptionId),
     /// The application made or answered this call: it exists, whether or not events have come.
     Claim(Identity),
+    /// It has ended, says somebody who knows: no event will tell.
+    Close(Cause),
     /// The service stops: every wait ends now.
     Shutdown,
     /// Time has passed.
     Woke,
+}
+
+impl Input {
+    /// Whether it changes what must survive a restart.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Event(_) | Self::Replay(..) | Self::Claim(_) | Self::Close(_))
+    }
 }
 
 /// What should be done about it.
@@ -94,6 +106,8 @@ pub enum Effect {
     Inform(SubscriptionId, Heard),
     /// End a subscription.
     Close(SubscriptionId, CloseReason),
+    /// Note beside the event what became of it, for a later [`Input::Replay`].
+    Remark(Position, Remark),
     /// Count an event.
     Count(EventKind, Fate),
     /// Count events that left the backlog untaken.
@@ -185,7 +199,7 @@ pub enum CloseReason {
 }
 
 /// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fate {
     /// At least one waiter got it.

@@ -9,6 +9,7 @@ mod event;
 mod limits;
 mod roster;
 mod seen;
+mod snapshot;
 mod tight;
 mod timeline;
 mod view;
@@ -31,12 +32,14 @@ pub use event::{
 pub use limits::Limits;
 pub use roster::Roster;
 use seen::Seen;
+pub use snapshot::BadSnapshot;
 use tight::Tight;
 pub use timeline::{Entry, Timeline};
 pub use view::{CallView, EntryView, SubscriptionView, WaiterView, entry_views};
 use waiters::{NEAR_MISSES, Waiter, Waiters};
 pub use wants::{Condition, Kinds, Wants};
 
+use crate::pure::notes::Remark;
 use crate::pure::time::Tick;
 use crate::wire::events::{Detail, EventKind};
 
@@ -166,11 +169,13 @@ impl Call {
 
     fn live(&mut self, now: Tick, input: Input, limits: &Limits, effects: &mut Vec<Effect>) {
         match input {
-            Input::Event(heard) => self.hear(now, heard, limits, effects),
+            Input::Event(heard) => self.hear(now, heard, None, limits, effects),
+            Input::Replay(heard, past) => self.hear(now, heard, Some(past), limits, effects),
             Input::Wait { id, wants, within, from_backlog } => {
                 self.stirred = now;
                 let kept = if from_backlog { self.backlog.take(&wants) } else { None };
                 if let Some(heard) = kept {
+                    effects.push(Effect::Remark(heard.position, Remark::TAKEN));
                     effects.push(Effect::Tell(id, heard));
                 } else {
                     let mut waiter = Waiter::new(id, wants, now, now + within);
@@ -212,6 +217,9 @@ impl Call {
                 self.known = true;
                 self.identify(identity);
             }
+            Input::Close(cause) => {
+                self.finish(now, Ending { cause, code: None, sub_code: None }, None, effects);
+            }
             Input::Shutdown => {
                 self.stirred = now;
                 self.shut_down(effects);
@@ -251,7 +259,15 @@ impl Call {
         unattended.then(|| self.stirred + patience)
     }
 
-    fn hear(&mut self, now: Tick, heard: Heard, limits: &Limits, effects: &mut Vec<Effect>) {
+    /// `past` is what became of it when it came before a restart.
+    fn hear(
+        &mut self,
+        now: Tick,
+        heard: Heard,
+        past: Option<Remark>,
+        limits: &Limits,
+        effects: &mut Vec<Effect>,
+    ) {
         let kind = heard.event.kind.clone();
         if !self.seen.first_time(heard.event.key, limits.remembered_events) {
             effects.push(Effect::Count(kind, Fate::Repeated));
@@ -264,7 +280,7 @@ impl Call {
             correlation: heard.event.correlation.clone(),
         });
         let stale = self.update_roster(&heard);
-        let fate = self.tell(&heard, effects);
+        let fate = past.map_or_else(|| self.tell(&heard, effects), Remark::fate);
         effects.push(Effect::Count(kind.clone(), fate));
         self.timeline.note(Entry::of(&heard, now, fate, stale), limits.timeline_events);
         match self.phase_after(&kind) {
@@ -275,7 +291,8 @@ impl Call {
             }
             phase => {
                 self.phase = phase;
-                if fate != Fate::Matched && self.backlog.keep(now, heard, limits) {
+                let taken = past.map_or(fate == Fate::Matched, Remark::was_taken);
+                if !taken && self.backlog.keep(now, heard, limits) {
                     effects.push(Effect::Dropped(DropReason::Full, 1));
                 }
             }
@@ -294,6 +311,9 @@ impl Call {
                     fate = Fate::ToldOngoing;
                 }
             }
+        }
+        if fate != Fate::Kept {
+            effects.push(Effect::Remark(heard.position, Remark::of(fate)));
         }
         fate
     }
@@ -368,6 +388,7 @@ impl Call {
                 effects.push(Effect::Dropped(DropReason::Full, 1));
             }
         } else {
+            effects.push(Effect::Remark(heard.position, Remark::MATCHED));
             effects.extend(waiters.into_iter().map(|id| Effect::Tell(id, heard.clone())));
         }
     }
@@ -448,7 +469,7 @@ fn after_the_end(
     effects: &mut Vec<Effect>,
 ) {
     match input {
-        Input::Event(heard) => {
+        Input::Event(heard) | Input::Replay(heard, _) => {
             let fate = tombstone.accept(now, &heard, limits);
             effects.push(Effect::Count(heard.event.kind.clone(), fate));
         }
@@ -462,6 +483,7 @@ fn after_the_end(
         | Input::Return(_)
         | Input::Unsubscribe(_)
         | Input::Claim(_)
+        | Input::Close(_)
         | Input::Shutdown
         | Input::Woke => {}
     }

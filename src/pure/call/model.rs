@@ -3,6 +3,7 @@
 //! Written from the rules and not from the implementation; it shares with it only the words for
 //! effects. [`rehearsal`] plays random scripts to both and compares every answer.
 
+mod past;
 mod rehearsal;
 mod script;
 mod words;

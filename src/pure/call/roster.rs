@@ -3,7 +3,8 @@
 use crate::wire::events::Participant;
 
 /// The latest roster, and the number that orders rosters.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Roster {
     sequence_number: Option<i64>,
     participants: Box<[Participant]>,

@@ -74,6 +74,16 @@ impl Seen {
         }
     }
 
+    /// All that are remembered, oldest first where the order is known.
+    pub(super) fn keys(&self) -> Vec<EventKey> {
+        match self {
+            Self::Few(keys) => keys.clone(),
+            Self::Many(generations) => {
+                generations.old.iter().chain(&generations.young).copied().collect()
+            }
+        }
+    }
+
     /// How many are remembered.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

@@ -113,8 +113,11 @@ impl Stage {
         self
     }
 
+    /// What is done at once. Remarks are for restarts; their tests are those of the replay.
     pub fn step(&mut self, input: Input) -> Vec<Effect> {
-        self.call.step(self.now, input, &self.limits)
+        let mut effects = self.call.step(self.now, input, &self.limits);
+        effects.retain(|effect| !matches!(effect, Effect::Remark(..)));
+        effects
     }
 
     pub fn hear(&mut self, heard: &Heard) -> Vec<Effect> {

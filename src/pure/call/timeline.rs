@@ -98,6 +98,16 @@ impl Timeline {
         self.entries.get(at).filter(|entry| entry.position == position).map(|entry| entry.at)
     }
 
+    /// Where the newest line stands, or the newest of those that have left.
+    pub fn newest(&self) -> Position {
+        self.entries.back().map_or(self.dropped_to, |entry| entry.position)
+    }
+
+    /// A timeline as it was.
+    pub(super) fn restored(entries: Vec<Entry>, dropped: u64, dropped_to: Position) -> Self {
+        Self { entries: entries.into(), dropped, dropped_to }
+    }
+
     /// How many lines had to leave.
     pub fn dropped(&self) -> u64 {
         self.dropped

@@ -8,18 +8,10 @@ use super::{
     Action, Assignment, Because, Candidate, CandidateFate, ConditionName, Conditions, Explanation,
     Guard, Leg, Memory, Party, Ring, RingView, StepFate, StepView, Table, Verdict,
 };
+pub use crate::pure::time::Moment;
 use crate::pure::time::Tick;
 use crate::wire::events::EventKey;
 use crate::wire::events::grid::IncomingCall;
-
-/// One instant on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// Monotonic.
-    pub tick: Tick,
-    /// The calendar.
-    pub wall: Timestamp,
-}
 
 /// A ringing call and the event that told of it.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 use super::super::testing::again;
 use super::super::{Call, Effect, Limits, WaitEnd, WaiterId};
 use super::Model;
+use super::past::Past;
 use super::script::{Line, Script, script};
 use super::words::{Event, Happening};
 use crate::pure::time::{Position, Tick};
@@ -30,6 +31,7 @@ struct Rehearsal {
     answered: Vec<WaiterId>,
     /// Answers given by the index, not by looking at every wait.
     indexed: usize,
+    past: Past,
 }
 
 impl Rehearsal {
@@ -47,6 +49,7 @@ impl Rehearsal {
             listeners: 0,
             answered: Vec::new(),
             indexed: 0,
+            past: Past::default(),
         }
     }
 
@@ -102,7 +105,9 @@ impl Rehearsal {
     fn play(&mut self, number: usize, line: &Line) -> Result<Vec<Effect>, TestCaseError> {
         let Some(happening) = self.happening(line) else { return Ok(Vec::new()) };
         let [_, index, _] = self.call.waiters.held();
-        let effects = self.call.step(Tick(self.now), happening.input(), &self.limits);
+        let mut effects = self.call.step(Tick(self.now), happening.input(), &self.limits);
+        self.past.note(self.now, &happening, &effects);
+        effects.retain(|effect| !matches!(effect, Effect::Remark(..)));
         let expected = self.model.step(self.now, &happening);
         prop_assert_eq!(&effects, &expected, "line {}: {:?}", number, happening);
         let told = effects.iter().filter(|effect| matches!(effect, Effect::Tell(..))).count();
@@ -180,6 +185,13 @@ fn play(script: &Script) -> Result<(Vec<Effect>, usize), TestCaseError> {
     let mut rehearsal = Rehearsal::new(script.limits.clone());
     let mut effects = Vec::new();
     for (number, line) in script.lines.iter().chain([&Line::Shutdown]).enumerate() {
+        if number == script.lines.len() / 2 {
+            rehearsal.past.write_down(&rehearsal.call, rehearsal.now);
+        }
+        if matches!(line, Line::Shutdown) {
+            effects.extend(rehearsal.play(number, &Line::Wake)?);
+            rehearsal.past.compare(&rehearsal.call, rehearsal.now, &rehearsal.limits)?;
+        }
         effects.extend(rehearsal.play(number, line)?);
     }
     let answered = rehearsal.answered.len() as u64;
@@ -235,5 +247,6 @@ fn labels(effect: &Effect) -> Vec<String> {
         Effect::Dropped(reason, _) => vec![format!("dropped {reason:?}")],
         Effect::Over(ending) => vec![format!("over {:?}", ending.cause)],
         Effect::Forget => vec!["forget".into()],
+        Effect::Remark(..) => Vec::new(),
     }
 }
