@@ -15,11 +15,15 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin switchhook
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin switchhook \
+    && install --directory --owner 10001 /var/lib/switchhook
 COPY --from=build /switchhook /usr/local/bin/switchhook
 COPY LICENSE-MIT LICENSE-APACHE /usr/share/doc/switchhook/
 
 USER 10001:10001
+# The journal and the number assignments: mount something here that outlives the container.
+ENV SWITCHHOOK__STORE__FOLDER=/var/lib/switchhook
+VOLUME /var/lib/switchhook
 # The public listener. The private one (8081) stays on loopback until private.listen and
 # private.tokens say otherwise.
 EXPOSE 8080

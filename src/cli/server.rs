@@ -22,6 +22,12 @@ pub(super) struct Sources {
     /// Address of the private listener
     #[arg(long, value_name = "ADDRESS")]
     private_listen: Option<String>,
+    /// Folder in which everything is kept that must survive
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+    /// Keep everything in memory and forget it at the end
+    #[arg(long, conflicts_with = "data")]
+    ephemeral: bool,
     #[command(flatten)]
     log: Log,
 }
@@ -77,7 +83,13 @@ impl Sources {
             flag("--public-listen", "public.listen", self.public_listen),
             flag("--private-listen", "private.listen", self.private_listen),
         ];
-        let flags = listeners.into_iter().flatten().chain(self.log.flags()).chain(more);
+        let ephemeral = self.ephemeral.then(|| "true".to_owned());
+        let store = [
+            flag("--data", "store.folder", self.data),
+            flag("--ephemeral", "store.ephemeral", ephemeral),
+        ];
+        let listeners = listeners.into_iter().chain(store);
+        let flags = listeners.flatten().chain(self.log.flags()).chain(more);
         load(self.config, flags.collect(), purpose)
     }
 }
