@@ -4,11 +4,37 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::{Alarm, AlarmKey, Alarms, Clock, Tick};
+
+/// Tells how long a piece of work took on this machine, finer than [`Tick`]s. For metrics only: nothing
+/// is decided by it.
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins to count.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since then.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Holds this thread up for so long. For disks that are made slower than they are, in benchmarks;
+/// nothing else may wait like this.
+pub fn hold_up(time: Duration) {
+    let begun = Instant::now();
+    while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        thread::park_timeout(left);
+    }
+}
 
 type Ring = Box<dyn FnOnce() + Send>;
 

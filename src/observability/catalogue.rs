@@ -112,6 +112,12 @@ const WAIT_SECONDS: &[f64] = &[
 ];
 /// A phone rings for thirty seconds; the first of them are the interesting ones.
 const RING_SECONDS: &[f64] = &[0.0, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 27.0, 28.0, 29.0, 30.0];
+/// From a flush that only reaches memory to a disk that is about to fail.
+const COMMIT_SECONDS: &[f64] =
+    &[0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 5.0];
+/// From snapshots or remarks alone to a full batch.
+const BATCH_LINES: &[f64] =
+    &[0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
 /// All of them.
 pub const ALL: &[Metric] = &[
@@ -274,6 +280,35 @@ pub const ALL: &[Metric] = &[
         "Messages refused because a mailbox, or the house, was full.",
         &[these("actor", &["registry", "call", "calls", "routing"])],
     ),
+    histogram(
+        "switchhook_journal_commit_seconds",
+        "Time to write and flush one batch of the journal.",
+        &[],
+        COMMIT_SECONDS,
+    ),
+    histogram("switchhook_journal_batch_lines", "Lines of one commit.", &[], BATCH_LINES),
+    counter(
+        "switchhook_journal_lines_total",
+        "Lines that the journal has made safe, by what they are about.",
+        &[these("kind", &["heard", "rang", "claimed", "closed", "trying", "settled"])],
+    ),
+    gauge("switchhook_journal_bytes", "Bytes of all lines that the journal keeps.", &[]),
+    gauge(
+        "switchhook_journal_span_seconds",
+        "Time between the oldest and the newest line that the journal keeps.",
+        &[],
+    ),
+    counter(
+        "switchhook_journal_trimmed_lines_total",
+        "Lines that left the journal because they were too old or too many.",
+        &[],
+    ),
+    gauge("switchhook_journal_queue_lines", "Lines that were taken and are not safe yet.", &[]),
+    counter(
+        "switchhook_journal_refusals_total",
+        "Appends refused because too much waited to be written.",
+        &[],
+    ),
     gauge(
         "switchhook_build_info",
         "Always 1; the label says which version runs.",
@@ -292,7 +327,7 @@ mod tests {
             assert!(name.starts_with("switchhook_"), "{name}");
             assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
             if let Kind::Histogram(buckets) = metric.kind {
-                assert!(name.ends_with("_seconds"), "{name}");
+                assert!(name.ends_with("_seconds") || name.ends_with("_lines"), "{name}");
                 assert!(buckets.is_sorted(), "{name}");
             }
             assert!(metric.help.ends_with('.'), "{name} is explained in a sentence");

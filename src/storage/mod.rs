@@ -2,4 +2,9 @@
 //!
 //! May use floors 0 to 2. Never interprets what it keeps.
 
+mod disk;
+mod error;
+pub mod journal;
 pub mod memory;
+
+pub use error::StoreError;

@@ -426,6 +426,7 @@ fn what_is_counted_is_in_the_catalogue_and_the_other_way_round() {
 
 #[test]
 fn closed_sets_are_those_of_the_types() {
+    use switchhook::ports::LineKind;
     use switchhook::pure::call::Fate;
     let values_of = |metric: &str, label: &str| {
         let metric = catalogue::find(metric).expect("in the catalogue");
@@ -435,4 +436,6 @@ fn closed_sets_are_those_of_the_types() {
     };
     let fates = Fate::ALL.iter().map(|fate| fate.label()).collect::<BTreeSet<_>>();
     assert_eq!(values_of("switchhook_events_received_total", "fate"), fates);
+    let kinds = LineKind::ALL.iter().map(|kind| kind.label()).collect::<BTreeSet<_>>();
+    assert_eq!(values_of("switchhook_journal_lines_total", "kind"), kinds);
 }

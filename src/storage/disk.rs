@@ -1,0 +1,145 @@
+//! What stands between the engine and a disk: a gate that shuts for good after a failure, and the way
+//! to open a file so that its name survives a power cut too.
+
+use std::any::Any;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redb::backends::FileBackend;
+use redb::{Database, StorageBackend};
+
+use super::StoreError;
+use crate::clock::hold_up;
+
+/// Shuts a [`Gate`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shutter(Arc<AtomicBool>);
+
+impl Shutter {
+    /// From now on nothing is written: after a failure nobody knows what the disk has, and another
+    /// flush that succeeds would prove nothing.
+    pub(super) fn shut(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn pass(&self) -> io::Result<()> {
+        let shut = self.0.load(Ordering::SeqCst);
+        if shut { Err(io::Error::other("nothing is written after a failure")) } else { Ok(()) }
+    }
+}
+
+/// A disk behind a gate.
+#[derive(Debug)]
+struct Gate {
+    disk: Box<dyn StorageBackend>,
+    added_flush: Duration,
+    shutter: Shutter,
+}
+
+impl StorageBackend for Gate {
+    fn len(&self) -> io::Result<u64> {
+        self.disk.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.disk.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.shutter.pass()?;
+        self.disk.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.shutter.pass()?;
+        hold_up(self.added_flush);
+        self.disk.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.shutter.pass()?;
+        self.disk.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.disk.close()
+    }
+}
+
+/// An open database and the gate before its disk.
+pub(super) struct Opened {
+    pub(super) db: Database,
+    pub(super) shutter: Shutter,
+}
+
+/// Opens or makes the database on a disk; `name` is what the disk is called in errors.
+pub(super) fn open_on(
+    disk: Box<dyn StorageBackend>,
+    name: &Path,
+    cache_bytes: usize,
+    added_flush: Duration,
+) -> Result<Opened, StoreError> {
+    let shutter = Shutter::default();
+    let gate = Gate { disk, added_flush, shutter: shutter.clone() };
+    let open = || {
+        redb::Builder::new()
+            .set_cache_size(cache_bytes)
+            .set_repair_callback(|repair| told_repair(repair.progress()))
+            .create_with_backend(gate)
+    };
+    // The engine asserts what it believes about its own pages; a damaged file can prove it wrong.
+    let db = match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(db)) => db,
+        Ok(Err(error)) => return Err(StoreError::of(name, error.into())),
+        Err(panic) => return Err(StoreError::damaged(name, panic_text(panic.as_ref()))),
+    };
+    Ok(Opened { db, shutter })
+}
+
+/// Opens the file, made when it is missing, and locks it.
+pub(super) fn file(path: &Path) -> Result<Box<dyn StorageBackend>, StoreError> {
+    let unusable = |error: io::Error| StoreError::unusable(path, &error);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(unusable)?;
+    let backend = FileBackend::new(file).map_err(|error| StoreError::of(path, error.into()))?;
+    Ok(Box::new(backend))
+}
+
+/// Makes the folder where it is missing.
+pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(path).map_err(|error| StoreError::unusable(path, &error))
+}
+
+/// Makes sure that the names of new files in the folder, and its own, survive a power cut: flushing a
+/// file does not flush the folder that it stands in.
+pub(super) fn flush_names(folder: &Path) -> Result<(), StoreError> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let full = folder.canonicalize().map_err(|error| StoreError::unusable(folder, &error))?;
+    let parent = full.parent().map(Path::to_owned);
+    let flush = |path: &Path| File::open(path).and_then(|opened| opened.sync_all());
+    flush(&full).map_err(|error| StoreError::unusable(folder, &error))?;
+    // The folder above may be somebody else's; then its name was there before we came.
+    let _not_permitted = parent.map(|parent| flush(&parent));
+    Ok(())
+}
+
+fn told_repair(progress: f64) {
+    tracing::warn!(progress, "a file of the store was not closed in order and is checked whole");
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "the engine panicked".to_owned())
+}
