@@ -82,6 +82,7 @@ impl CallActor {
             }
             Effect::Count(kind, fate) => self.around.telling.event(&kind, fate),
             Effect::Dropped(reason, count) => telling::backlog_dropped(reason, count),
+            Effect::Verify => self.around.doubts.tell(&self.id),
             Effect::Tell(..) | Effect::Over(_) | Effect::Forget => {}
         }
     }
@@ -275,6 +276,8 @@ impl Handler<Asked> for CallActor {
                 self.drive(Input::Unsubscribe(id), ctx);
             }
             Ask::Claim(identity) => self.drive(Input::Claim(identity), ctx),
+            Ask::Verified => self.drive(Input::Verified, ctx),
+            Ask::Close(cause) => self.drive(Input::Close(cause), ctx),
             Ask::Look(reply) => {
                 let now = self.around.clock.now();
                 let view = self.call.as_ref().map(|call| call.view(now, &self.around.limits));

@@ -17,12 +17,13 @@ use super::registry::RegistryActor;
 use super::subscription::Subscription;
 use super::surroundings::{Pending, Surroundings};
 use super::telling::{self, EventTelling};
+use super::verifier::Doubts;
 use super::waiting::{State, Waiting};
 use crate::ports::{Clock, Journal, JournalError, Line, LineKind, Position, Record};
 use crate::pure::call::{
-    CallView, Heard, Identity, Limits, Phase, SubscriptionId, WaiterId, Wants,
+    CallView, Cause, Heard, Identity, Limits, Phase, SubscriptionId, WaiterId, Wants,
 };
-use crate::pure::notes::Claimed;
+use crate::pure::notes::{Claimed, Closed};
 use crate::wire::events::CallEvent;
 use crate::wire::identifiers::CallConnectionId;
 
@@ -93,6 +94,7 @@ struct Inner {
     shards: Vec<Shard>,
     arbiters: Vec<Arbiter>,
     journal: Arc<dyn Journal>,
+    doubts: Arc<Doubts>,
     clock: Arc<dyn Clock>,
     next_id: AtomicU64,
     subscription_buffer: usize,
@@ -112,6 +114,7 @@ impl Calls {
         let shards = if config.shards == 0 { cores().div_ceil(2) } else { config.shards };
         let (live, opened) = (Arc::default(), Arc::default());
         let telling = Arc::new(EventTelling::register());
+        let doubts = Arc::<Doubts>::default();
         let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new()).collect();
         let start = |arbiter: &Arbiter| {
             let around = Arc::new(Surroundings {
@@ -123,6 +126,7 @@ impl Calls {
                 shards,
                 live: Arc::clone(&live),
                 opened: Arc::clone(&opened),
+                doubts: Arc::clone(&doubts),
                 pending: AtomicUsize::new(0),
                 stopping: AtomicBool::new(false),
                 telling: Arc::clone(&telling),
@@ -143,6 +147,7 @@ impl Calls {
             shards: arbiters.iter().map(start).collect(),
             arbiters,
             journal,
+            doubts,
             clock,
             next_id: AtomicU64::new(1),
             subscription_buffer: config.subscription_buffer.max(1),
@@ -285,6 +290,39 @@ impl Calls {
             Some(verdict) => verdict.await.unwrap_or(Err(Refusal::Busy)),
             None => Ok(()),
         }
+    }
+
+    /// Ends a call of which it is known that it is over, though no event said so: first in the
+    /// journal, then the call itself. Has no effect on one that has ended already.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it could not be journalled, or the call cannot take it now;
+    /// [`Refusal::UnknownCall`] when it is not known any more. May be said again.
+    pub async fn close(&self, call: &CallConnectionId, cause: Cause) -> Result<(), Refusal> {
+        let closed = Closed { call: call.clone(), cause };
+        let line = Line { kind: LineKind::Closed, at: self.0.clock.wall(), text: closed.text() };
+        let mut routed = Ok(None);
+        let kept = self.0.journal.append(vec![line], &mut |_| {
+            routed = self.route(call.clone(), Ask::Close(cause));
+        });
+        kept.await?;
+        match routed? {
+            Some(verdict) => verdict.await.unwrap_or(Err(Refusal::Busy)),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells a call that Azure, when asked, said that it lives.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the call cannot take it now, or is not known any more.
+    pub async fn verified(&self, call: &CallConnectionId) -> Result<(), Refusal> {
+        self.ask(call, Ask::Verified).await
+    }
+
+    /// Where calls go that are to be asked about.
+    pub(super) fn doubts(&self) -> &Doubts {
+        &self.0.doubts
     }
 
     /// A glance at one call.

@@ -10,7 +10,7 @@ use super::calls::{Listed, Refusal};
 use super::subscription::Gone;
 use super::surroundings::Pending;
 use crate::pure::call::{
-    Call, CallView, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
+    Call, CallView, Cause, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
 };
 use crate::pure::time::Position;
 use crate::wire::identifiers::CallConnectionId;
@@ -61,6 +61,10 @@ pub enum Ask {
     Detach(SubscriptionId),
     /// News: the application made or answered this call.
     Claim(Identity),
+    /// News: Azure, when asked, said that it lives.
+    Verified,
+    /// News: it is over, though no event said so.
+    Close(Cause),
     /// A glance, for people and tests. Changes nothing.
     Look(oneshot::Sender<CallView>),
     /// End every wait: the service stops.
@@ -77,6 +81,8 @@ impl Ask {
             Self::Retime { .. }
             | Self::CancelWait(_)
             | Self::Detach(_)
+            | Self::Verified
+            | Self::Close(_)
             | Self::Look(_)
             | Self::ShutDown => false,
         }

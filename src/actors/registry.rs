@@ -207,6 +207,8 @@ impl RegistryActor {
             | Ask::CancelWait(_)
             | Ask::Detach(_)
             | Ask::Claim(_)
+            | Ask::Verified
+            | Ask::Close(_)
             | Ask::ShutDown => {}
         }
     }
