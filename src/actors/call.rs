@@ -140,6 +140,7 @@ impl CallActor {
             }
             Effect::Count(kind, fate) => self.around.telling.event(&kind, fate),
             Effect::Dropped(reason, count) => telling::backlog_dropped(reason, count),
+            Effect::Verify => self.around.doubts.tell(&self.id),
             Effect::Tell(..) | Effect::Remark(..) | Effect::Over(_) | Effect::Forget => {}
         }
     }
@@ -335,6 +336,7 @@ impl Handler<Asked> for CallActor {
                 self.drive(Input::Unsubscribe(id), ctx);
             }
             Ask::Claim(identity) => self.drive(Input::Claim(identity), ctx),
+            Ask::Verified => self.drive(Input::Verified, ctx),
             Ask::Close(cause) => self.drive(Input::Close(cause), ctx),
             Ask::WriteDown(page) => {
                 if let Some(call) = self.call.as_ref().filter(|_| self.kept.changed) {

@@ -17,6 +17,7 @@ use super::registry::RegistryActor;
 use super::subscription::Subscription;
 use super::surroundings::{Pending, Surroundings};
 use super::telling::{self, EventTelling};
+use super::verifier::Doubts;
 use super::waiting::{State, Waiting};
 use crate::ports::{Clock, Journal, JournalError, Line, LineKind, Position, Record, Snapshots};
 use crate::pure::call::{
@@ -97,6 +98,7 @@ struct Inner {
     shards: Vec<Shard>,
     arbiters: Vec<Arbiter>,
     journal: Arc<dyn Journal>,
+    doubts: Arc<Doubts>,
     clock: Arc<dyn Clock>,
     next_id: AtomicU64,
     subscription_buffer: usize,
@@ -116,6 +118,7 @@ impl Calls {
         let shards = if config.shards == 0 { cores().div_ceil(2) } else { config.shards };
         let (live, opened) = (Arc::default(), Arc::default());
         let telling = Arc::new(EventTelling::register());
+        let doubts = Arc::<Doubts>::default();
         let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new()).collect();
         let start = |arbiter: &Arbiter| {
             let around = Arc::new(Surroundings {
@@ -128,6 +131,7 @@ impl Calls {
                 shards,
                 live: Arc::clone(&live),
                 opened: Arc::clone(&opened),
+                doubts: Arc::clone(&doubts),
                 pending: AtomicUsize::new(0),
                 stopping: AtomicBool::new(false),
                 telling: Arc::clone(&telling),
@@ -148,6 +152,7 @@ impl Calls {
             shards: arbiters.iter().map(start).collect(),
             arbiters,
             journal,
+            doubts,
             clock,
             next_id: AtomicU64::new(1),
             subscription_buffer: config.subscription_buffer.max(1),
@@ -330,15 +335,6 @@ impl Calls {
         Ok(count)
     }
 
-    /// Ends a call of which no event will tell. Does nothing to one that is over or unknown.
-    ///
-    /// # Errors
-    /// [`Refusal`] when that could not be written down, or the call cannot take it now.
-    pub async fn close(&self, call: &CallConnectionId, cause: Cause) -> Result<(), Refusal> {
-        let closed = Closed { call: call.clone(), cause };
-        self.note(call, LineKind::Closed, closed.text(), Ask::Close(cause)).await
-    }
-
     /// Journals something of our own about a call and tells the call.
     async fn note(
         &self,
@@ -359,6 +355,30 @@ impl Calls {
             Some(verdict) => verdict.await.unwrap_or(Err(Refusal::Busy)),
             None => Ok(()),
         }
+    }
+
+    /// Ends a call of which it is known that it is over, though no event said so: first in the
+    /// journal, then the call itself. Has no effect on one that has ended already.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it could not be journalled, or the call cannot take it now;
+    /// [`Refusal::UnknownCall`] when it is not known any more. May be said again.
+    pub async fn close(&self, call: &CallConnectionId, cause: Cause) -> Result<(), Refusal> {
+        let closed = Closed { call: call.clone(), cause };
+        self.note(call, LineKind::Closed, closed.text(), Ask::Close(cause)).await
+    }
+
+    /// Tells a call that Azure, when asked, said that it lives.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the call cannot take it now, or is not known any more.
+    pub async fn verified(&self, call: &CallConnectionId) -> Result<(), Refusal> {
+        self.ask(call, Ask::Verified).await
+    }
+
+    /// Where calls go that are to be asked about.
+    pub(super) fn doubts(&self) -> &Doubts {
+        &self.0.doubts
     }
 
     /// A glance at one call.

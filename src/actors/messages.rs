@@ -63,6 +63,8 @@ pub enum Ask {
     Detach(SubscriptionId),
     /// News: the application made or answered this call.
     Claim(Identity),
+    /// News: Azure, when asked, said that it lives.
+    Verified,
     /// News: it has ended, and no event will tell.
     Close(Cause),
     /// Write yourself down, if you have changed since the last time.
@@ -83,6 +85,7 @@ impl Ask {
             Self::Retime { .. }
             | Self::CancelWait(_)
             | Self::Detach(_)
+            | Self::Verified
             | Self::Close(_)
             | Self::WriteDown(_)
             | Self::Look(_)

@@ -14,6 +14,8 @@ mod routing_telling;
 mod subscription;
 mod surroundings;
 mod telling;
+pub mod verifier;
+mod verifier_telling;
 mod waiting;
 
 pub use calls::{Calls, CallsConfig, Listed, Refusal, heard_again};

@@ -245,6 +245,7 @@ impl RegistryActor {
             | Ask::CancelWait(_)
             | Ask::Detach(_)
             | Ask::Claim(_)
+            | Ask::Verified
             | Ask::Close(_)
             | Ask::WriteDown(_)
             | Ask::ShutDown => {}

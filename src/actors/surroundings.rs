@@ -7,6 +7,7 @@ use actix::Addr;
 
 use super::registry::RegistryActor;
 use super::telling::EventTelling;
+use super::verifier::Doubts;
 use crate::ports::{Clock, Journal};
 use crate::pure::call::Limits;
 use crate::pure::time::Moment;
@@ -35,6 +36,8 @@ pub struct Surroundings {
     pub pending: AtomicUsize,
     /// Whether no new waits are taken.
     pub stopping: AtomicBool,
+    /// Where calls go that are to be asked about.
+    pub doubts: Arc<Doubts>,
     /// Counters of events.
     pub telling: Arc<EventTelling>,
     /// The shard itself. Here, so that a million calls need not each hold its address.

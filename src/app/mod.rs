@@ -25,8 +25,9 @@ pub use listeners::Listeners;
 use crate::actors::Calls;
 use crate::actors::recovery::{Rounds, keep_short, round};
 use crate::actors::routing::{PutNumber, RoutingActor};
+use crate::actors::verifier::Verifier;
 use crate::client::Client;
-use crate::http::private::probes::{Probes, Readiness};
+use crate::http::private::probes::{Probes, Readiness, Unready};
 use crate::http::private::{Desk, Private, admin, auth, numbers};
 use crate::http::public;
 use crate::ports::{CallAutomation, Clock, JournalError, sleep};
@@ -92,6 +93,7 @@ pub struct App {
     calls: Calls,
     routing: Addr<RoutingActor>,
     answered: Answered,
+    verifier: Verifier,
     readiness: Arc<Readiness>,
     servers: Vec<ServerHandle>,
     clock: Arc<dyn Clock>,
@@ -145,7 +147,13 @@ impl App {
             greeter.clone().recipient(),
         );
         let routing = routing.start();
-        let readiness = Arc::new(Readiness::default());
+        let verifier = Verifier::start(
+            settings.verify.per_second,
+            calls.clone(),
+            Arc::clone(&azure),
+            Arc::clone(&clock),
+        );
+        let readiness = Arc::new(Readiness::new(Arc::clone(verifier.progress())));
         let tokens = parts::token_check(settings, &clock)?;
         if let Some(tokens) = tokens.clone() {
             actix::spawn(async move { tokens.warm().await });
@@ -199,6 +207,7 @@ impl App {
             calls,
             routing,
             answered,
+            verifier,
             readiness,
             servers,
             clock,
@@ -231,6 +240,11 @@ impl App {
     /// Who decides about ringing calls.
     pub fn routing(&self) -> &Addr<RoutingActor> {
         &self.routing
+    }
+
+    /// Who asks Azure whether calls still live.
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     /// Assigns a number: `key` and `plan` are those of `PUT /v1/numbers/{key}`.
@@ -267,7 +281,7 @@ impl App {
     /// Takes no new work, ends every wait with "shutting down", gives live calls until the drain's
     /// timeout to end, stops serving.
     pub async fn drain(self) -> Drained {
-        self.readiness.drain();
+        self.readiness.set(Unready::Draining, true);
         let calls = self.live().await;
         tracing::info!(calls, "draining");
         let over = async {

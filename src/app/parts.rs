@@ -80,6 +80,8 @@ pub(super) fn calls(settings: &Settings) -> CallsConfig {
             remembered_events: given.remembered_events,
             tombstone: given.tombstone,
             silent: given.silent_after,
+            verify_silent: settings.verify.silent,
+            verify_max_age: settings.verify.max_age,
         },
         call_mailbox: given.call_mailbox,
         registry_mailbox: given.registry_mailbox,

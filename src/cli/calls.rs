@@ -149,8 +149,7 @@ async fn page(
 
 fn row(call: &Value) -> Vec<String> {
     let plain = ["/participants", "/waits", "/backlog", "/subscriptions", "/events"];
-    let mut cells =
-        vec![cell(call, "/callConnectionId"), cell(call, "/state"), span(call, "/ageMs")];
+    let mut cells = vec![cell(call, "/callConnectionId"), state(call), span(call, "/ageMs")];
     cells.extend(plain.map(|pointer| cell(call, pointer)));
     cells.push(cell(call, "/lastEvent"));
     cells
@@ -159,7 +158,7 @@ fn row(call: &Value) -> Vec<String> {
 fn in_depth(call: &Value) -> String {
     let mut lines = vec![
         format!("call         {}", cell(call, "/callConnectionId")),
-        format!("state        {}, {} old", cell(call, "/state"), span(call, "/ageMs")),
+        format!("state        {}, {} old", state(call), span(call, "/ageMs")),
         format!("server call  {}", cell(call, "/serverCallId")),
         format!("correlation  {}", cell(call, "/correlationId")),
     ];
@@ -177,6 +176,13 @@ fn in_depth(call: &Value) -> String {
         lines.push(format!("\n{}", table.text()));
     }
     lines.join("\n")
+}
+
+/// How far it has come, and whether that is in doubt since a restart.
+fn state(call: &Value) -> String {
+    let unverified = call.get("unverified").and_then(Value::as_bool).unwrap_or_default();
+    let doubt = if unverified { ", unverified" } else { "" };
+    format!("{}{doubt}", cell(call, "/state"))
 }
 
 fn or_dash(text: String) -> String {

@@ -150,6 +150,21 @@ pub const ALL: &[Metric] = &[
         &[],
     ),
     counter("switchhook_snapshots_total", "Calls that were written down whole.", &[]),
+    gauge(
+        "switchhook_recovery_unverified_calls",
+        "Calls restored at the start about which the call service has not been asked yet.",
+        &[],
+    ),
+    counter(
+        "switchhook_verifications_total",
+        "Questions to the call service whether a call still lives, by what it said.",
+        &[these("outcome", &["alive", "ended", "failed"])],
+    ),
+    gauge(
+        "switchhook_unready",
+        "1 while the service is not ready for this reason, 0 otherwise.",
+        &[these("reason", &["recovering", "draining", "journal_failed"])],
+    ),
     counter(
         "switchhook_events_received_total",
         "Mid-call events accepted, by type and by what became of them.",
@@ -278,7 +293,7 @@ pub const ALL: &[Metric] = &[
     counter(
         "switchhook_mailbox_refusals_total",
         "Messages refused because a mailbox, or the house, was full.",
-        &[these("actor", &["registry", "call", "calls", "routing"])],
+        &[these("actor", &["registry", "call", "calls", "routing", "verifier"])],
     ),
     histogram(
         "switchhook_journal_commit_seconds",

@@ -8,6 +8,7 @@ pub mod codes;
 pub mod filter;
 pub mod notes;
 pub mod operations;
+pub mod pace;
 pub mod replay;
 pub mod retry;
 pub mod routing;

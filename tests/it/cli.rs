@@ -229,14 +229,17 @@ fn two_pages_of_calls() -> Answers {
         json!({ "callConnectionId": id, "state": state, "ageMs": 61_000, "participants": 2,
             "waits": 1, "backlog": 0, "subscriptions": 0, "events": 3, "lastEvent": "PlayStarted" })
     };
+    let mut doubtful = call("c2", "failed");
+    doubtful["unverified"] = true.into();
     vec![
         (
             "GET /admin/calls?limit=100",
             200,
             json!({ "calls": [call("c1", "connected")], "next": 7 }),
         ),
-        ("GET /admin/calls?limit=99&after=7", 200, json!({ "calls": [call("c2", "failed")] })),
+        ("GET /admin/calls?limit=99&after=7", 200, json!({ "calls": [doubtful.clone()] })),
         ("GET /admin/calls?limit=1&state=connected", 200, json!({ "calls": [] })),
+        ("GET /admin/calls/c2", 200, doubtful),
     ]
 }
 
@@ -246,9 +249,11 @@ async fn calls_are_a_table_for_people_and_lines_for_scripts() {
     let said = listener.run(&["calls", "list"]).await;
     let lines: Vec<_> = said.out.lines().collect();
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(lines[0].starts_with("CALL  STATE      AGE        PARTIES"), "{said:?}");
-    assert!(lines[1].starts_with("c1    connected  1 min 1 s  2"), "{said:?}");
-    assert!(lines[2].starts_with("c2    failed"), "{said:?}");
+    assert!(lines[0].starts_with("CALL  STATE               AGE        PARTIES"), "{said:?}");
+    assert!(lines[1].starts_with("c1    connected           1 min 1 s  2"), "{said:?}");
+    assert!(lines[2].starts_with("c2    failed, unverified  1 min 1 s  2"), "{said:?}");
+    let said = listener.run(&["calls", "show", "c2"]).await;
+    assert!(said.out.contains("state        failed, unverified, 1 min 1 s old"), "{said:?}");
     let said = listener.run(&["calls", "list", "--json"]).await;
     let ids: Vec<Value> = said
         .out

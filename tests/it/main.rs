@@ -16,4 +16,5 @@ mod rules;
 mod stage;
 mod streams;
 mod tidy;
+mod verifying;
 mod wire;

@@ -46,6 +46,8 @@ pub struct ListQuery {
 struct Row {
     call_connection_id: CallConnectionId,
     state: Phase,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unverified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     ending: Option<Ending>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +69,7 @@ impl Row {
         Self {
             call_connection_id: id,
             state: view.state,
+            unverified: view.unverified,
             ending: view.ending,
             server_call_id: view.server_call_id,
             correlation_id: view.correlation_id,
@@ -217,5 +220,24 @@ fn upstream(error: UpstreamError) -> Problem {
         UpstreamError::Failing { .. }
         | UpstreamError::Unreachable { .. }
         | UpstreamError::Unreadable { .. } => Problem::new(Code::UpstreamUnreachable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pure::call::{Call, Limits};
+    use crate::pure::time::Tick;
+
+    #[test]
+    fn c11_a_row_says_when_its_call_is_in_doubt() {
+        let row = |call: &Call| {
+            let view = call.view(Tick(0), &Limits::default());
+            serde_json::to_value(Row::of("c".into(), view)).expect("JSON")
+        };
+        let mut call = Call::open(Tick(0));
+        assert_eq!(row(&call).get("unverified"), None);
+        call.doubt(Tick(0));
+        assert_eq!(row(&call)["unverified"], true);
     }
 }

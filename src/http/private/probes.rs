@@ -9,20 +9,65 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 use serde::Serialize;
 
+use crate::actors::verifier::Progress;
+
+/// Why the service takes no new work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unready {
+    /// It reads what it knew before the restart.
+    Recovering,
+    /// It stops.
+    Draining,
+    /// What comes in cannot be made safe any more.
+    JournalFailed,
+}
+
+impl Unready {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Recovering, Self::Draining, Self::JournalFailed];
+
+    /// A closed set, for the probe and for metric labels.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Recovering => "recovering",
+            Self::Draining => "draining",
+            Self::JournalFailed => "journal_failed",
+        }
+    }
+}
+
 /// Whether the service takes new work, and why not.
-#[derive(Default)]
 pub struct Readiness {
-    draining: AtomicBool,
+    /// In the order of [`Unready::ALL`].
+    unready: [AtomicBool; Unready::ALL.len()],
+    recovery: Arc<Progress>,
 }
 
 impl Readiness {
-    /// The service stops; it takes no new work.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    /// Ready from the beginning. `recovery` is shown beside it, and is no reason to be unready.
+    pub fn new(recovery: Arc<Progress>) -> Self {
+        let ready = Self { unready: Default::default(), recovery };
+        for reason in Unready::ALL {
+            ready.set(reason, false);
+        }
+        ready
+    }
+
+    /// A reason begins to hold, or holds no more.
+    pub fn set(&self, reason: Unready, holds: bool) {
+        self.unready[reason as usize].store(holds, Ordering::Relaxed);
+        metrics::gauge!("switchhook_unready", "reason" => reason.label()).set(u8::from(holds));
     }
 
     fn reasons(&self) -> Vec<&'static str> {
-        self.draining.load(Ordering::Relaxed).then_some("draining").into_iter().collect()
+        let holds = |reason: &Unready| self.unready[*reason as usize].load(Ordering::Relaxed);
+        Unready::ALL.into_iter().filter(holds).map(Unready::label).collect()
+    }
+
+    /// Nothing when nothing was restored.
+    fn recovery(&self) -> Option<Recovery> {
+        let restored = self.recovery.restored();
+        (restored > 0).then(|| Recovery { restored, unverified: self.recovery.unverified() })
     }
 }
 
@@ -38,6 +83,15 @@ pub struct Probes {
 struct Ready {
     ready: bool,
     reasons: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<Recovery>,
+}
+
+/// What is known of calls from before the restart.
+#[derive(Serialize)]
+struct Recovery {
+    restored: usize,
+    unverified: usize,
 }
 
 /// The process answers.
@@ -50,7 +104,7 @@ pub async fn ready(probes: web::Data<Probes>) -> HttpResponse {
     let reasons = probes.readiness.reasons();
     let ready = reasons.is_empty();
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(Ready { ready, reasons })
+    response.json(Ready { ready, reasons, recovery: probes.readiness.recovery() })
 }
 
 /// Everything Prometheus wants to know.

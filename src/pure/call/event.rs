@@ -80,7 +80,9 @@ pub enum Input {
     Unsubscribe(SubscriptionId),
     /// The application made or answered this call: it exists, whether or not events have come.
     Claim(Identity),
-    /// It has ended, says somebody who knows: no event will tell.
+    /// Azure, when asked, said that it lives.
+    Verified,
+    /// It is known to be over, though no event said so.
     Close(Cause),
     /// The service stops: every wait ends now.
     Shutdown,
@@ -112,6 +114,9 @@ pub enum Effect {
     Count(EventKind, Fate),
     /// Count events that left the backlog untaken.
     Dropped(DropReason, usize),
+    /// Ask Azure whether the call still lives. Said again only after the answer, or after as long a
+    /// silence once more.
+    Verify,
     /// The call is over. What remains of it answers late waiters for a while.
     Over(Ending),
     /// Nothing was ever known of this call and nobody waits for it any more: forget it.

@@ -21,6 +21,11 @@ pub struct Limits {
     pub tombstone: Duration,
     /// 24 h: a call that says nothing for so long, and that nobody waits for, is given up.
     pub silent: Duration,
+    /// 1 h: a call of which nothing was heard for so long is asked about, and again after as long.
+    /// [`Duration::MAX`] means never.
+    pub verify_silent: Duration,
+    /// 24 h: a call that is older is asked about as if it were silent.
+    pub verify_max_age: Duration,
 }
 
 impl Default for Limits {
@@ -34,6 +39,8 @@ impl Default for Limits {
             remembered_events: 8192,
             tombstone: Duration::from_secs(60),
             silent: Duration::from_secs(24 * 60 * 60),
+            verify_silent: Duration::from_secs(60 * 60),
+            verify_max_age: Duration::from_secs(24 * 60 * 60),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`Call::step`], what should be done comes out; time is an argument. Never looks at another call.
 
 mod backlog;
+mod doubt;
 mod ending;
 mod event;
 mod limits;
@@ -75,6 +76,11 @@ pub struct Call {
     opened: Tick,
     /// When anything was last heard of it or asked of it, or when somebody last left it.
     stirred: Tick,
+    /// When it last gave a sign of life, or Azure was last asked about it. Waits are no sign of life:
+    /// whoever waits for a call that is gone may wait for ever.
+    vouched: Tick,
+    /// Whether it was restored, and Azure has not said yet that it lives.
+    unverified: bool,
     identity: Identity,
     waiters: Waiters,
     backlog: Backlog,
@@ -94,6 +100,8 @@ impl Call {
             phase: Phase::Connecting,
             opened: now,
             stirred: now,
+            vouched: now,
+            unverified: false,
             identity: Identity::default(),
             waiters: Waiters::default(),
             backlog: Backlog::default(),
@@ -118,6 +126,10 @@ impl Call {
         self.waiters.settle();
         if self.is_forgettable() {
             effects.push(Effect::Forget);
+        } else if self.question_due(limits).is_some_and(|due| due <= now) {
+            // Asked last, when what came with this very step has had its say.
+            self.vouched = now;
+            effects.push(Effect::Verify);
         }
         effects
     }
@@ -129,7 +141,8 @@ impl Call {
         }
         let waits = self.waiters.deadline();
         let backlog = self.backlog.deadline(limits);
-        [waits, backlog, self.silence_ends(limits)].into_iter().flatten().min()
+        let (silence, question) = (self.silence_ends(limits), self.question_due(limits));
+        [waits, backlog, silence, question].into_iter().flatten().min()
     }
 
     /// How far it has come.
@@ -213,9 +226,13 @@ impl Call {
                 }
             }
             Input::Claim(identity) => {
-                self.stirred = now;
+                self.stir(now, limits);
                 self.known = true;
                 self.identify(identity);
+            }
+            Input::Verified => {
+                (self.stirred, self.vouched) = (now, now);
+                self.unverified = false;
             }
             Input::Close(cause) => {
                 self.finish(now, Ending { cause, code: None, sub_code: None }, None, effects);
@@ -273,7 +290,7 @@ impl Call {
             effects.push(Effect::Count(kind, Fate::Repeated));
             return;
         }
-        self.stirred = now;
+        self.stir(now, limits);
         self.known = true;
         self.identify(Identity {
             server_call: heard.event.server_call.clone(),
@@ -437,6 +454,7 @@ impl Call {
         effects: &mut Vec<Effect>,
     ) {
         self.phase = Phase::Disconnected;
+        self.unverified = false;
         let ended = |waiter: Waiter| Effect::End(waiter.id, WaitEnd::CallEnded(ending.clone()));
         effects.extend(self.waiters.take_all().into_iter().map(ended));
         let subscriptions = std::mem::take(&mut self.subscriptions).into_iter();
@@ -483,6 +501,7 @@ fn after_the_end(
         | Input::Return(_)
         | Input::Unsubscribe(_)
         | Input::Claim(_)
+        | Input::Verified
         | Input::Close(_)
         | Input::Shutdown
         | Input::Woke => {}

@@ -38,6 +38,10 @@ struct Model {
     opened: u64,
     /// Since when it is silent, unless somebody waits or listens.
     silent_since: u64,
+    /// When it was heard of or claimed; when Azure was asked about it, or answered.
+    signs: Vec<u64>,
+    questions: Vec<u64>,
+    unverified: bool,
     known: bool,
     phase: Phase,
     waits: Vec<Wait>,
@@ -59,6 +63,9 @@ impl Model {
             limits,
             opened: now,
             silent_since: now,
+            signs: Vec::new(),
+            questions: Vec::new(),
+            unverified: false,
             known: false,
             phase: Phase::Connecting,
             waits: Vec::new(),
@@ -86,8 +93,31 @@ impl Model {
         // C11: known from nothing, waited for by nobody.
         if !self.known && !self.attended() && self.backlog.is_empty() && self.ended.is_none() {
             out.push(Effect::Forget);
+        } else if self.ended.is_none() && self.question_due().is_some_and(|due| due <= now) {
+            self.questions.push(now);
+            out.push(Effect::Verify);
         }
         out
+    }
+
+    /// C11: restored after a restart; somebody asks about it now.
+    fn doubt(&mut self, now: u64) {
+        if self.ended.is_none() {
+            self.unverified = true;
+            self.questions.push(now);
+        }
+    }
+
+    /// C11: silent since it was opened, heard of, claimed or asked about. Once it is old, it is asked
+    /// about whatever is heard of it.
+    fn question_due(&self) -> Option<u64> {
+        let silent = ms_or_never(self.limits.verify_silent)?;
+        let old = ms_or_never(self.limits.verify_max_age).map(|age| self.opened + age);
+        let young = |at: &&u64| old.is_none_or(|old| **at < old);
+        let signs = self.signs.iter().filter(young);
+        let calm = signs.chain(&self.questions).chain([&self.opened]).max()?;
+        let first_when_old = old.filter(|old| calm < old);
+        Some(first_when_old.map_or(calm + silent, |old| old.min(calm + silent)))
     }
 
     fn attended(&self) -> bool {
@@ -110,7 +140,7 @@ impl Model {
         let waits = self.waits.iter().map(|wait| wait.until);
         let backlog = self.backlog.iter().map(|(at, _)| at + self.backlog_age());
         let silence = (!self.attended()).then(|| self.silence_ends());
-        waits.chain(backlog).chain(silence).min()
+        waits.chain(backlog).chain(silence).chain(self.question_due()).min()
     }
 
     /// C8 (waits), C6 (backlog), C11 (silence).
@@ -172,7 +202,17 @@ impl Model {
             }
             Happening::Claim => {
                 self.silent_since = now;
+                self.signs.push(now);
                 self.known = true;
+            }
+            Happening::Verify => {
+                self.silent_since = now;
+                self.questions.push(now);
+                self.unverified = false;
+            }
+            Happening::Reconcile => {
+                let ending = Ending { cause: Cause::Reconciled, code: None, sub_code: None };
+                self.finish(ending, None, out);
             }
             Happening::Shutdown => {
                 self.silent_since = now;
@@ -221,6 +261,7 @@ impl Model {
             return;
         }
         (self.silent_since, self.known) = (now, true);
+        self.signs.push(now);
         let stale = self.is_stale(&event.said);
         if event.said.is_roster() && !stale {
             self.roster_number = event.said.number.or(self.roster_number);
@@ -360,6 +401,7 @@ impl Model {
     /// C9.
     fn finish(&mut self, ending: Ending, terminal: Option<Event>, out: &mut Vec<Effect>) {
         self.phase = Phase::Disconnected;
+        self.unverified = false;
         self.end_everybody(&WaitEnd::CallEnded(ending.clone()), CloseReason::CallEnded, out);
         if !self.backlog.is_empty() {
             out.push(Effect::Dropped(DropReason::CallEnded, self.backlog.drain(..).count()));
@@ -367,6 +409,10 @@ impl Model {
         out.push(Effect::Over(ending.clone()));
         self.ended = Some((ending, terminal));
     }
+}
+
+fn ms_or_never(time: std::time::Duration) -> Option<u64> {
+    (time < std::time::Duration::MAX).then(|| ms(time))
 }
 
 fn ms(time: std::time::Duration) -> u64 {

@@ -8,3 +8,4 @@ mod matching;
 mod near_misses;
 mod subscriptions;
 mod timeouts;
+mod verifying;

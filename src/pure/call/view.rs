@@ -16,6 +16,9 @@ pub struct CallView {
     /// How and why it ended, when it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
+    /// It was restored after a restart, and Azure has not said yet that it lives.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
     /// The call, shared by its legs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_call_id: Option<ServerCallId>,
@@ -99,6 +102,7 @@ impl Call {
         CallView {
             state: self.phase,
             ending: None,
+            unverified: self.unverified,
             server_call_id: self.identity.server_call.clone(),
             correlation_id: self.identity.correlation.clone(),
             age_ms: ms(now - self.opened),
@@ -139,6 +143,7 @@ impl Tombstone {
         CallView {
             state: Phase::Disconnected,
             ending: Some(self.ending.clone()),
+            unverified: false,
             server_call_id: self.identity.server_call.clone(),
             correlation_id: self.identity.correlation.clone(),
             age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),

@@ -96,6 +96,13 @@ impl Rehearsal {
             }
             Line::Detach(which) => Happening::Detach(somebody(self.listeners, *which)),
             Line::Claim => Happening::Claim,
+            Line::Doubt => {
+                self.call.doubt(Tick(self.now));
+                self.model.doubt(self.now);
+                return None;
+            }
+            Line::Verify => Happening::Verify,
+            Line::Reconcile => Happening::Reconcile,
             Line::Shutdown => Happening::Shutdown,
             Line::Wake => Happening::Wake,
         })
@@ -160,6 +167,7 @@ impl Rehearsal {
         prop_assert_eq!(sizes, expected, "backlog, roster, lines lost, age after line {}", number);
         let ending = model.ended.as_ref().map(|(ending, _)| ending.clone());
         prop_assert_eq!((view.state, view.ending), (model.phase, ending), "line {}", number);
+        prop_assert_eq!(view.unverified, model.unverified, "line {}", number);
         let deadline = self.call.deadline(&self.limits).map(|at| at.0);
         prop_assert_eq!(deadline, model.alarm(), "alarm after line {}", number);
         let cursor = Position(self.position / 2);
@@ -224,7 +232,8 @@ fn the_scripts_reach_every_effect_and_every_near_miss() {
         count Matched, count Repeated, count ToldOngoing, dropped CallEnded, dropped Expired, \
         dropped Full, end CallEnded, end Cancelled, end Refused, end ShuttingDown, end TimedOut, \
         forget, inform, missed by Filter, missed by OperationContext, missed by Types, \
-        over Disconnected, over SetupFailed, over Silent, tell, tell by index";
+        over Disconnected, over Reconciled, over SetupFailed, over Silent, tell, tell by index, \
+        verify";
     assert_eq!(reached.keys().cloned().collect::<Vec<_>>().join(", "), expected);
     let seldom: Vec<_> = reached.iter().filter(|(_, times)| **times < 10).collect();
     assert!(seldom.is_empty(), "too seldom: {seldom:?}");
@@ -245,6 +254,7 @@ fn labels(effect: &Effect) -> Vec<String> {
         Effect::Close(_, reason) => vec![format!("closed {reason:?}")],
         Effect::Count(_, fate) => vec![format!("count {fate:?}")],
         Effect::Dropped(reason, _) => vec![format!("dropped {reason:?}")],
+        Effect::Verify => vec!["verify".into()],
         Effect::Over(ending) => vec![format!("over {:?}", ending.cause)],
         Effect::Forget => vec!["forget".into()],
         Effect::Remark(..) => Vec::new(),

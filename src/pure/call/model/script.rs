@@ -34,6 +34,10 @@ pub enum Line {
     Listen(Wish),
     Detach(usize),
     Claim,
+    /// It was restored after a restart.
+    Doubt,
+    Verify,
+    Reconcile,
     Shutdown,
     Wake,
 }
@@ -73,7 +77,21 @@ fn some_limits() -> impl Strategy<Value = Limits> {
             ..Limits::default()
         },
     );
-    prop_oneof![Just(Limits::default()), tight]
+    let time = Duration::from_secs;
+    let questions = prop::sample::select(vec![
+        (Duration::MAX, Duration::MAX),
+        (time(30), time(200)),
+        (time(60), time(45)),
+        (time(100), Duration::MAX),
+    ]);
+    prop_oneof![
+        Just(Limits::default()),
+        (tight, questions).prop_map(|(limits, (verify_silent, verify_max_age))| Limits {
+            verify_silent,
+            verify_max_age,
+            ..limits
+        }),
+    ]
 }
 
 fn line() -> impl Strategy<Value = Line> {
@@ -94,9 +112,17 @@ fn line() -> impl Strategy<Value = Line> {
             .prop_map(Line::Pass),
         2 => (-1..=1_i64).prop_map(Line::PassToAlarm),
         1 => Just(Line::Claim),
+        1 => Just(Line::Doubt),
+        1 => Just(Line::Verify),
         1 => Just(Line::Wake),
     ]
-    .prop_flat_map(|line| prop_oneof![60 => Just(line), 1 => Just(Line::Shutdown)])
+    .prop_flat_map(|line| {
+        prop_oneof![
+            120 => Just(line),
+            2 => Just(Line::Shutdown),
+            1 => Just(Line::Reconcile),
+        ]
+    })
 }
 
 fn within() -> impl Strategy<Value = u64> {

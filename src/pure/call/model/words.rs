@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::testing::{context, heard_with, only, roster};
-use super::super::{Heard, Identity, Input, SubscriptionId, WaiterId, Wants};
+use super::super::{Cause, Heard, Identity, Input, SubscriptionId, WaiterId, Wants};
 use crate::wire::events::EventKind;
 
 /// The few types that scripts speak of, by full name or short.
@@ -93,13 +93,27 @@ impl Said {
 #[derive(Clone, Debug)]
 pub enum Happening {
     Hear(Event),
-    Wait { id: u64, wish: Wish, within: u64, from_backlog: bool },
-    Retime { id: u64, within: u64 },
+    Wait {
+        id: u64,
+        wish: Wish,
+        within: u64,
+        from_backlog: bool,
+    },
+    Retime {
+        id: u64,
+        within: u64,
+    },
     Cancel(u64),
     GiveBack(Event),
-    Listen { id: u64, wish: Wish },
+    Listen {
+        id: u64,
+        wish: Wish,
+    },
     Detach(u64),
     Claim,
+    /// Azure says that it lives; and that it does not.
+    Verify,
+    Reconcile,
     Shutdown,
     Wake,
 }
@@ -139,6 +153,8 @@ impl Happening {
             }
             Self::Detach(id) => Input::Unsubscribe(SubscriptionId(id)),
             Self::Claim => Input::Claim(Identity::default()),
+            Self::Verify => Input::Verified,
+            Self::Reconcile => Input::Close(Cause::Reconciled),
             Self::Shutdown => Input::Shutdown,
             Self::Wake => Input::Woke,
         }

@@ -88,8 +88,10 @@ fn c15_the_memory_of_events_is_bounded_and_the_latest_half_is_sure() {
 
 #[test]
 fn c15_the_defaults_are_the_documented_ones() {
-    let limits = limits();
+    let limits = Limits::default();
     assert_eq!(limits.backlog_age.as_secs(), 5);
     assert_eq!(limits.tombstone.as_secs(), 60);
     assert_eq!(limits.silent.as_secs(), 24 * 60 * 60);
+    assert_eq!(limits.verify_silent.as_secs(), 60 * 60);
+    assert_eq!(limits.verify_max_age.as_secs(), 24 * 60 * 60);
 }
