@@ -16,6 +16,7 @@ use std::time::Duration;
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
 use actix_web::web;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use answered::Answered;
@@ -30,9 +31,11 @@ use crate::client::Client;
 use crate::http::private::probes::{Probes, Readiness, Unready};
 use crate::http::private::{Desk, Private, admin, auth, numbers};
 use crate::http::public;
-use crate::ports::{CallAutomation, Clock, JournalError, sleep};
+use crate::ports::{CallAutomation, Clock, JournalError, JournalState, sleep};
 use crate::pure::routing::{AssignmentError, Draft, Key, KeyError, WriteError};
 use crate::settings::Settings;
+use crate::storage::StoreError;
+use crate::storage::journal::RedbJournal;
 
 /// Changed calls are written down at least this often, so that the journal may forget old events.
 const SNAPSHOTS_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -48,6 +51,9 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// A file of the store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -99,7 +105,15 @@ pub struct App {
     clock: Arc<dyn Clock>,
     drain: Duration,
     keeper: Option<JoinHandle<()>>,
+    file: Option<Arc<RedbJournal>>,
     _greeter: Addr<Greeter>,
+}
+
+/// Unready from the moment on at which nothing can be made safe any more.
+async fn watch_journal(mut state: watch::Receiver<JournalState>, readiness: Arc<Readiness>) {
+    if state.wait_for(|state| state.failed.is_some()).await.is_ok() {
+        readiness.set(Unready::JournalFailed, true);
+    }
 }
 
 impl App {
@@ -129,10 +143,11 @@ impl App {
         let settings = &settings;
         let (public_url, private_url) = (listeners.public_url(), listeners.private_url());
         let azure: Arc<dyn CallAutomation> = Arc::new(parts::azure(settings, &clock)?);
-        let journal = parts::journal(settings)?;
+        let (journal, file) = parts::journal(settings)?;
         let config = parts::calls(settings);
         let calls = Calls::start(&config, Arc::clone(&clock), Arc::clone(&journal));
-        recovered::bring_back(&calls, &config.limits, clock.as_ref(), &mut |_| {}).await?;
+        let doubtful =
+            recovered::bring_back(&calls, &config.limits, clock.as_ref(), &mut |_| {}).await?;
         let callback_url = settings.callback_url().unwrap_or_default();
         let callback_url = callback_url.expose();
         let client =
@@ -153,7 +168,9 @@ impl App {
             Arc::clone(&azure),
             Arc::clone(&clock),
         );
+        verifier.check_all(doubtful);
         let readiness = Arc::new(Readiness::new(Arc::clone(verifier.progress())));
+        actix::spawn(watch_journal(journal.state(), Arc::clone(&readiness)));
         let tokens = parts::token_check(settings, &clock)?;
         if let Some(tokens) = tokens.clone() {
             actix::spawn(async move { tokens.warm().await });
@@ -213,6 +230,7 @@ impl App {
             clock,
             drain: settings.drain.timeout,
             keeper,
+            file,
             _greeter: greeter,
         })
     }
@@ -306,6 +324,9 @@ impl App {
             }
         }
         self.calls.stop();
+        if let Some(file) = &self.file {
+            file.close();
+        }
         if left > 0 {
             tracing::warn!(calls = left, "stopped with calls still live");
         }

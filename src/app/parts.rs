@@ -18,6 +18,7 @@ use crate::pure::call::Limits;
 use crate::pure::routing::{Draft, GuardLimits, MemoryLimits, Table};
 use crate::pure::signing::ConnectionString;
 use crate::settings::{self, Settings};
+use crate::storage::journal::{JournalConfig, RedbJournal};
 use crate::storage::memory::MemoryJournal;
 
 /// Samples of histograms are folded into buckets this often, so that they do not pile up when nobody
@@ -142,10 +143,24 @@ pub(super) fn config(settings: &Settings) -> Result<Box<RawValue>, StartError> {
     serde_json::value::to_raw_value(&settings.effective()).map_err(|error| bad("settings", error))
 }
 
-/// The journal that the settings name.
-pub(super) fn journal(settings: &Settings) -> Result<Arc<dyn Journal>, StartError> {
-    let life = uuid::Uuid::new_v4().as_fields().0;
-    Ok(MemoryJournal::new(settings.journal.memory_bytes, life))
+/// The journal that the settings name; the file too, when there is one, because it is to be closed.
+pub(super) fn journal(
+    settings: &Settings,
+) -> Result<(Arc<dyn Journal>, Option<Arc<RedbJournal>>), StartError> {
+    let config = JournalConfig {
+        queue_lines: settings.store.queue_lines,
+        queue_bytes: settings.store.queue_bytes,
+        max_age: settings.store.max_age,
+        max_bytes: settings.store.max_bytes,
+        cache_bytes: settings.store.cache_bytes,
+        ..JournalConfig::default()
+    };
+    let Some(folder) = settings.store.folder.as_ref().filter(|_| !settings.store.ephemeral) else {
+        let journal = MemoryJournal::new(settings.journal.memory_bytes, config.new_life);
+        return Ok((journal, None));
+    };
+    let file = RedbJournal::open(folder, config)?;
+    Ok((Arc::clone(&file) as Arc<dyn Journal>, Some(file)))
 }
 
 /// Installs the recorder once in the process; says how to render it.

@@ -7,18 +7,22 @@ use crate::actors::recovery::recover;
 use crate::ports::{Clock, JournalError, Record};
 use crate::pure::call::Limits;
 use crate::pure::time::Moment;
+use crate::wire::identifiers::CallConnectionId;
 
-/// Makes the calls of the journal live again. Lines of other matters go to `other`.
+/// Makes the calls of the journal live again, and says which Azure should be asked about. Lines of other
+/// matters go to `other`.
 pub(super) async fn bring_back(
     calls: &Calls,
     limits: &Limits,
     clock: &dyn Clock,
     other: &mut dyn FnMut(&Record),
-) -> Result<(), JournalError> {
+) -> Result<Vec<CallConnectionId>, JournalError> {
     let now = Moment { tick: clock.now(), wall: clock.wall() };
     let journal = Arc::clone(calls.journal());
     let replayed = recover(journal.as_ref(), limits, now, other)?;
     let (found, events) = (replayed.calls.len(), replayed.events);
+    let live = replayed.calls.iter().filter(|restored| !restored.call.is_over());
+    let doubtful = live.map(|restored| restored.id.clone()).collect();
     calls.restore(replayed).await;
     let took = (clock.now() - now.tick).as_secs_f64();
     metrics::gauge!("switchhook_recovered_calls").set(found as f64);
@@ -27,5 +31,5 @@ pub(super) async fn bring_back(
     if found > 0 || events > 0 {
         tracing::info!(calls = found, events, seconds = took, "calls are back as they were");
     }
-    Ok(())
+    Ok(doubtful)
 }

@@ -9,6 +9,7 @@ use crate::app::{Drained, StartError};
 use crate::emulator::PhoneBook;
 use crate::observability::logging::{self, Format};
 use crate::settings::{Flag, Given, LogFormat, Purpose, Settings};
+use crate::storage::StoreError;
 
 /// Where the settings come from.
 #[derive(Default, clap::Args)]
@@ -138,10 +139,12 @@ pub(super) fn phones(settings: &Settings) -> Done<Option<PhoneBook>> {
 /// A service that did not start.
 pub(super) fn not_started(error: StartError) -> Failure {
     match error {
+        StartError::Store(StoreError::InUse { .. }) => Failure::new(Exit::Conflict, error),
         StartError::Setting(_) => Failure::new(Exit::Configuration, error),
-        StartError::Listen { .. } | StartError::Emulator(_) | StartError::Journal(_) => {
-            Failure::new(Exit::Failed, error)
-        }
+        StartError::Store(_)
+        | StartError::Listen { .. }
+        | StartError::Emulator(_)
+        | StartError::Journal(_) => Failure::new(Exit::Failed, error),
     }
 }
 

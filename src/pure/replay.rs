@@ -125,6 +125,7 @@ impl Replay {
                 }
                 continue;
             }
+            call.doubt(now);
             replayed.calls.push(Restored { id, call, kept, changed });
         }
         replayed.calls.sort_by(|a, b| (a.call.opened(), &a.id).cmp(&(b.call.opened(), &b.id)));

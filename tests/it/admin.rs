@@ -336,7 +336,7 @@ async fn without_tokens_pages_of_other_origins_get_nothing() {
 async fn a_drain_lets_calls_finish_and_then_ends_what_still_waits() {
     let clock = ManualClock::starting_now();
     let setting = Setting::untokened(|settings| settings.drain.timeout = Duration::from_secs(30));
-    let Stage { app, http, emulator: _emulator } = Stage::with(setting.held(&clock)).await;
+    let Stage { app, http, emulator: _emulator, .. } = Stage::with(setting.held(&clock)).await;
     let private = app.private_url().to_owned();
     let public = app.public_url().to_owned();
     let tell = async |event: Value| {
@@ -395,7 +395,7 @@ async fn a_drain_lets_calls_finish_and_then_ends_what_still_waits() {
 
 #[actix_web::test]
 async fn a_drain_is_over_when_the_last_call_is() {
-    let Stage { app, http, emulator: _emulator } = Stage::untokened().await;
+    let Stage { app, http, emulator: _emulator, .. } = Stage::untokened().await;
     let url = format!("{}/webhooks/calls?key={KEY}", app.public_url());
     let ready = format!("{}/readyz", app.private_url());
     let tell = async |event: Value| {

@@ -11,6 +11,7 @@ mod emulator;
 mod incoming;
 mod isolation;
 mod readme;
+mod restart;
 mod routing;
 mod rules;
 mod stage;

@@ -75,6 +75,8 @@ pub struct Stage {
     pub app: App,
     pub emulator: Emulator,
     pub http: reqwest::Client,
+    pub settings: Settings,
+    clock: Arc<dyn Clock>,
 }
 
 impl Stage {
@@ -116,10 +118,20 @@ impl Stage {
             Some(held) => held,
             None => SystemClock::start(),
         };
-        let app = App::start_on(listeners, &settings, clock).await.expect("the app starts");
+        let started = App::start_on(listeners, &settings, Arc::clone(&clock)).await;
+        let app = started.expect("the app starts");
         // A hung request ends its test with a better message than the test runner has.
         let http = reqwest::Client::builder().timeout(2 * PATIENCE).build().expect("a client");
-        Self { app, emulator, http }
+        Self { app, emulator, http, settings, clock }
+    }
+
+    /// The service stops, waiting for nobody, and starts again on what it has kept. It listens elsewhere.
+    pub async fn restarted(self) -> Self {
+        let Self { app, emulator, http, settings, clock } = self;
+        app.drain().await;
+        let started = App::start(&settings, Arc::clone(&clock)).await;
+        let app = started.expect("the app starts again");
+        Self { app, emulator, http, settings, clock }
     }
 
     /// A stage on which the test itself is Azure.
