@@ -7,6 +7,7 @@
 
 mod acting;
 mod messages;
+mod numbers;
 mod record;
 
 use std::collections::{HashMap, VecDeque};
@@ -21,8 +22,8 @@ use self::record::Records;
 use super::routing_telling as telling;
 use crate::ports::{CallAutomation, Clock, Tick};
 use crate::pure::routing::{
-    CallIds, Explanation, Guard, GuardLimits, Incoming, Key, Memory, MemoryLimits, Moment,
-    Numbered, Outcome, RING_TIME, Remembered, Table, WriteError, decide, explain, ids_of_recording,
+    CallIds, Explanation, Guard, GuardLimits, Incoming, Memory, MemoryLimits, Moment, Outcome,
+    RING_TIME, Remembered, Table, decide, explain, ids_of_recording,
 };
 use crate::wire::events::grid::{GridEvent, GridNews};
 use crate::wire::identifiers::RedactedText;
@@ -122,21 +123,6 @@ impl RoutingActor {
         let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
         Moment { tick: Tick(now.tick.0.saturating_add_signed(ahead)), wall: at }
     }
-
-    fn replace_table(&mut self, table: Table, change: impl FnOnce(u64, Timestamp) -> Change) {
-        let change = change(table.version(), self.clock.wall());
-        telling::numbers_changed(change.what, table.version(), table.len());
-        self.table = Arc::new(table);
-        if self.changes.len() >= self.settings.records {
-            self.changes.pop_front();
-        }
-        self.changes.push_back(change);
-    }
-
-    fn numbered(&self, key: Key) -> Option<Numbered> {
-        let assignment = Arc::clone(self.table.get(&key)?);
-        Some(Numbered { key, assignment })
-    }
 }
 
 impl Actor for RoutingActor {
@@ -226,69 +212,6 @@ fn ids_of_notice(event: &GridEvent) -> Option<CallIds> {
         | GridNews::Validation { .. }
         | GridNews::SubscriptionDeleted
         | GridNews::Other => None,
-    }
-}
-
-impl Handler<PutNumber> for RoutingActor {
-    type Result = Result<Numbered, WriteError>;
-
-    fn handle(&mut self, put: PutNumber, _: &mut Self::Context) -> Self::Result {
-        let PutNumber { key, draft, if_match, who, why } = put;
-        let limit = self.settings.assignments;
-        if self.table.len() >= limit && self.table.get(&key).is_none() {
-            return Err(WriteError::Full { limit });
-        }
-        let (table, assignment) = self.table.put(&key, draft, if_match)?;
-        let changed = key.clone();
-        self.replace_table(table, |version, at| Change {
-            version,
-            at,
-            key: changed,
-            what: Changed::Put,
-            who,
-            why,
-        });
-        Ok(Numbered { key, assignment })
-    }
-}
-
-impl Handler<DropNumber> for RoutingActor {
-    type Result = Result<u64, WriteError>;
-
-    fn handle(&mut self, dropped: DropNumber, _: &mut Self::Context) -> Self::Result {
-        let DropNumber { key, if_match, who, why } = dropped;
-        let table = self.table.without(&key, if_match)?;
-        let what = Changed::Dropped;
-        self.replace_table(table, |version, at| Change { version, at, key, what, who, why });
-        Ok(self.table.version())
-    }
-}
-
-impl Handler<GetNumber> for RoutingActor {
-    type Result = Option<Numbered>;
-
-    fn handle(&mut self, GetNumber(key): GetNumber, _: &mut Self::Context) -> Self::Result {
-        self.numbered(key)
-    }
-}
-
-impl Handler<ListNumbers> for RoutingActor {
-    type Result = MessageResult<ListNumbers>;
-
-    fn handle(&mut self, list: ListNumbers, _: &mut Self::Context) -> Self::Result {
-        MessageResult(NumberPage {
-            value: self.table.page(list.after.as_ref(), list.limit.min(MAX_PAGE)),
-            version: self.table.version(),
-            total: self.table.len(),
-        })
-    }
-}
-
-impl Handler<GetTable> for RoutingActor {
-    type Result = MessageResult<GetTable>;
-
-    fn handle(&mut self, _: GetTable, _: &mut Self::Context) -> Self::Result {
-        MessageResult(Arc::clone(&self.table))
     }
 }
 
