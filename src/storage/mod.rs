@@ -3,3 +3,4 @@
 //! May use floors 0 to 2. Never interprets what it keeps.
 
 pub mod memory;
+pub mod numbers;
