@@ -2,15 +2,15 @@
 //!
 //! Thinks in `pure::routing`, acts through the ports, tells in `routing_telling`. Never speaks HTTP. A
 //! decision is made within one message, so nobody sees half of one; what follows from it (redirecting,
-//! answering, rejecting) goes on beside the mailbox. The table is never changed, only replaced:
-//! whoever holds the old one goes on reading it.
+//! answering, rejecting) goes on beside the mailbox, and so does the writing of assignments. The table is
+//! never changed, only replaced: whoever holds the old one goes on reading it.
 
 mod acting;
 mod messages;
 mod numbers;
 mod record;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +18,10 @@ use actix::{Actor, Context, Handler, MessageResult, Recipient};
 use jiff::Timestamp;
 
 use self::acting::Acting;
+use self::numbers::WritingDesk;
 use self::record::Records;
 use super::routing_telling as telling;
-use crate::ports::{CallAutomation, Clock, Tick};
+use crate::ports::{CallAutomation, Clock, NumberStore, Tick};
 use crate::pure::routing::{
     CallIds, Explanation, Guard, GuardLimits, Incoming, Memory, MemoryLimits, Moment, Outcome,
     RING_TIME, Remembered, Table, decide, explain, ids_of_recording,
@@ -29,8 +30,9 @@ use crate::wire::events::grid::{GridEvent, GridNews};
 use crate::wire::identifiers::RedactedText;
 
 pub use messages::{
-    CallAnswered, Change, Changed, DropNumber, Explain, GetNumber, GetTable, IncomingRang,
-    ListNumbers, Look, MAX_PAGE, NoticeCame, NumberPage, PutNumber, RoutingView, TooManyRing,
+    CallAnswered, ChangeError, DropNumber, Explain, GetNumber, GetTable, IncomingRang, ListChanges,
+    ListNumbers, Look, MAX_CHANGES, MAX_PAGE, NoticeCame, NumberPage, PutNumber, RollBack,
+    RolledBack, RoutingView, TooManyRing,
 };
 pub use record::{Attempt, AttemptResult, DecisionRecord, Fate, Notice};
 
@@ -45,11 +47,11 @@ pub struct RoutingSettings {
     pub memory: MemoryLimits,
     /// The loop guard.
     pub guard: GuardLimits,
-    /// Messages that may wait; more are refused.
+    /// Messages that may wait, and changes of assignments that may wait to be written; more are refused.
     pub mailbox: usize,
     /// Calls that may be acted on at once; more are refused.
     pub acting: usize,
-    /// Decisions and changes that are kept for people; the oldest leave first.
+    /// Decisions that are kept for people; the oldest leave first.
     pub records: usize,
     /// Number assignments that there may be; more are refused.
     pub assignments: usize,
@@ -81,15 +83,16 @@ pub struct RoutingActor {
     remembered: Remembered,
     acting: HashMap<u64, Acting>,
     records: Records,
-    changes: VecDeque<Change>,
+    desk: WritingDesk,
 }
 
 impl RoutingActor {
-    /// An actor with these assignments, to be started. `answered` is told of every call that an
-    /// assignment answers.
+    /// An actor with these assignments, to be started. They are what `store` keeps. `answered` is told of
+    /// every call that an assignment answers.
     pub fn new(
         settings: RoutingSettings,
         table: Table,
+        store: Arc<dyn NumberStore>,
         clock: Arc<dyn Clock>,
         azure: Arc<dyn CallAutomation>,
         answered: Recipient<CallAnswered>,
@@ -107,7 +110,7 @@ impl RoutingActor {
             answered,
             table: Arc::new(table),
             acting: HashMap::new(),
-            changes: VecDeque::new(),
+            desk: WritingDesk::new(store),
         }
     }
 
@@ -237,7 +240,8 @@ impl Handler<Look> for RoutingActor {
             remembered: self.remembered.memory.len(),
             journeys: self.remembered.guard.len(),
             decisions: self.records.newest_first(),
-            changes: self.changes.iter().rev().cloned().collect(),
+            writing: self.desk.waiting(),
+            store_failed: self.desk.failed(),
         })
     }
 }

@@ -69,6 +69,7 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
         settings.private.listen = ([127, 0, 0, 1], 0).into();
         settings.emulator.listen = ([127, 0, 0, 1], 0).into();
     }
+    settings.store.ephemeral = true;
     fill_secret(&mut settings.event_grid.key);
     fill_secret(&mut settings.callbacks.key);
     let listeners = Listeners::bind(&settings)?;

@@ -275,6 +275,7 @@ pub fn defaults() -> Settings {
     settings.callbacks.key = Secret::new(KEY);
     settings.event_grid.key = Secret::new(KEY);
     settings.calls.shards = 2;
+    settings.store.ephemeral = true;
     settings
 }
 

@@ -11,7 +11,7 @@ const PLANS: [&str; 3] = ["answer", "ignore", "reject"];
 
 fn assignment(version: u64, plan: usize) -> Arc<Assignment> {
     let action = json!({"type": PLANS[plan % PLANS.len()]});
-    let note = (plan % 2 == 0).then_some("a note");
+    let note = (plan.is_multiple_of(2)).then_some("a note");
     let json = json!({"steps": [{"action": action}], "version": version, "note": note});
     Arc::new(serde_json::from_value(json).unwrap())
 }
