@@ -3,6 +3,8 @@
 //! Owns the shapes of these doors and no logic. What stands behind each of them (a real clock or a
 //! hand-held one, memory or disk, Azure or the emulator) is chosen in `app`.
 
+mod numbers;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +19,7 @@ use crate::wire::identifiers::CallConnectionId;
 
 pub use crate::pure::notes::Remark;
 pub use crate::pure::time::{Position, Tick};
+pub use numbers::{HistoryPage, ListedChange, NumberStore, NumberStoreError, Past};
 
 /// A boxed future, for ports that answer later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

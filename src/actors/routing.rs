@@ -2,14 +2,15 @@
 //!
 //! Thinks in `pure::routing`, acts through the ports, tells in `routing_telling`. Never speaks HTTP. A
 //! decision is made within one message, so nobody sees half of one; what follows from it (redirecting,
-//! answering, rejecting) goes on beside the mailbox. The table is never changed, only replaced:
-//! whoever holds the old one goes on reading it.
+//! answering, rejecting) goes on beside the mailbox, and so does the writing of assignments. The table is
+//! never changed, only replaced: whoever holds the old one goes on reading it.
 
 mod acting;
 mod messages;
+mod numbers;
 mod record;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,19 +18,21 @@ use actix::{Actor, Context, Handler, MessageResult, Recipient};
 use jiff::Timestamp;
 
 use self::acting::Acting;
+use self::numbers::WritingDesk;
 use self::record::Records;
 use super::routing_telling as telling;
-use crate::ports::{CallAutomation, Clock, Tick};
+use crate::ports::{CallAutomation, Clock, NumberStore, Tick};
 use crate::pure::routing::{
-    CallIds, Explanation, Guard, GuardLimits, Incoming, Key, Memory, MemoryLimits, Moment,
-    Numbered, Outcome, RING_TIME, Remembered, Table, WriteError, decide, explain, ids_of_recording,
+    CallIds, Explanation, Guard, GuardLimits, Incoming, Memory, MemoryLimits, Moment, Outcome,
+    RING_TIME, Remembered, Table, decide, explain, ids_of_recording,
 };
 use crate::wire::events::grid::{GridEvent, GridNews};
 use crate::wire::identifiers::RedactedText;
 
 pub use messages::{
-    CallAnswered, Change, Changed, DropNumber, Explain, GetNumber, GetTable, IncomingRang,
-    ListNumbers, Look, MAX_PAGE, NoticeCame, NumberPage, PutNumber, RoutingView, TooManyRing,
+    CallAnswered, ChangeError, DropNumber, Explain, GetNumber, GetTable, IncomingRang, ListChanges,
+    ListNumbers, Look, MAX_CHANGES, MAX_PAGE, NoticeCame, NumberPage, PutNumber, RollBack,
+    RolledBack, RoutingView, TooManyRing,
 };
 pub use record::{Attempt, AttemptResult, DecisionRecord, Fate, Notice};
 
@@ -44,11 +47,11 @@ pub struct RoutingSettings {
     pub memory: MemoryLimits,
     /// The loop guard.
     pub guard: GuardLimits,
-    /// Messages that may wait; more are refused.
+    /// Messages that may wait, and changes of assignments that may wait to be written; more are refused.
     pub mailbox: usize,
     /// Calls that may be acted on at once; more are refused.
     pub acting: usize,
-    /// Decisions and changes that are kept for people; the oldest leave first.
+    /// Decisions that are kept for people; the oldest leave first.
     pub records: usize,
     /// Number assignments that there may be; more are refused.
     pub assignments: usize,
@@ -80,15 +83,16 @@ pub struct RoutingActor {
     remembered: Remembered,
     acting: HashMap<u64, Acting>,
     records: Records,
-    changes: VecDeque<Change>,
+    desk: WritingDesk,
 }
 
 impl RoutingActor {
-    /// An actor with these assignments, to be started. `answered` is told of every call that an
-    /// assignment answers.
+    /// An actor with these assignments, to be started. They are what `store` keeps. `answered` is told of
+    /// every call that an assignment answers.
     pub fn new(
         settings: RoutingSettings,
         table: Table,
+        store: Arc<dyn NumberStore>,
         clock: Arc<dyn Clock>,
         azure: Arc<dyn CallAutomation>,
         answered: Recipient<CallAnswered>,
@@ -106,7 +110,7 @@ impl RoutingActor {
             answered,
             table: Arc::new(table),
             acting: HashMap::new(),
-            changes: VecDeque::new(),
+            desk: WritingDesk::new(store),
         }
     }
 
@@ -121,21 +125,6 @@ impl RoutingActor {
         let ahead = at.duration_since(now.wall).as_millis();
         let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
         Moment { tick: Tick(now.tick.0.saturating_add_signed(ahead)), wall: at }
-    }
-
-    fn replace_table(&mut self, table: Table, change: impl FnOnce(u64, Timestamp) -> Change) {
-        let change = change(table.version(), self.clock.wall());
-        telling::numbers_changed(change.what, table.version(), table.len());
-        self.table = Arc::new(table);
-        if self.changes.len() >= self.settings.records {
-            self.changes.pop_front();
-        }
-        self.changes.push_back(change);
-    }
-
-    fn numbered(&self, key: Key) -> Option<Numbered> {
-        let assignment = Arc::clone(self.table.get(&key)?);
-        Some(Numbered { key, assignment })
     }
 }
 
@@ -229,69 +218,6 @@ fn ids_of_notice(event: &GridEvent) -> Option<CallIds> {
     }
 }
 
-impl Handler<PutNumber> for RoutingActor {
-    type Result = Result<Numbered, WriteError>;
-
-    fn handle(&mut self, put: PutNumber, _: &mut Self::Context) -> Self::Result {
-        let PutNumber { key, draft, if_match, who, why } = put;
-        let limit = self.settings.assignments;
-        if self.table.len() >= limit && self.table.get(&key).is_none() {
-            return Err(WriteError::Full { limit });
-        }
-        let (table, assignment) = self.table.put(&key, draft, if_match)?;
-        let changed = key.clone();
-        self.replace_table(table, |version, at| Change {
-            version,
-            at,
-            key: changed,
-            what: Changed::Put,
-            who,
-            why,
-        });
-        Ok(Numbered { key, assignment })
-    }
-}
-
-impl Handler<DropNumber> for RoutingActor {
-    type Result = Result<u64, WriteError>;
-
-    fn handle(&mut self, dropped: DropNumber, _: &mut Self::Context) -> Self::Result {
-        let DropNumber { key, if_match, who, why } = dropped;
-        let table = self.table.without(&key, if_match)?;
-        let what = Changed::Dropped;
-        self.replace_table(table, |version, at| Change { version, at, key, what, who, why });
-        Ok(self.table.version())
-    }
-}
-
-impl Handler<GetNumber> for RoutingActor {
-    type Result = Option<Numbered>;
-
-    fn handle(&mut self, GetNumber(key): GetNumber, _: &mut Self::Context) -> Self::Result {
-        self.numbered(key)
-    }
-}
-
-impl Handler<ListNumbers> for RoutingActor {
-    type Result = MessageResult<ListNumbers>;
-
-    fn handle(&mut self, list: ListNumbers, _: &mut Self::Context) -> Self::Result {
-        MessageResult(NumberPage {
-            value: self.table.page(list.after.as_ref(), list.limit.min(MAX_PAGE)),
-            version: self.table.version(),
-            total: self.table.len(),
-        })
-    }
-}
-
-impl Handler<GetTable> for RoutingActor {
-    type Result = MessageResult<GetTable>;
-
-    fn handle(&mut self, _: GetTable, _: &mut Self::Context) -> Self::Result {
-        MessageResult(Arc::clone(&self.table))
-    }
-}
-
 impl Handler<Explain> for RoutingActor {
     type Result = MessageResult<Explain>;
 
@@ -314,7 +240,8 @@ impl Handler<Look> for RoutingActor {
             remembered: self.remembered.memory.len(),
             journeys: self.remembered.guard.len(),
             decisions: self.records.newest_first(),
-            changes: self.changes.iter().rev().cloned().collect(),
+            writing: self.desk.waiting(),
+            store_failed: self.desk.failed(),
         })
     }
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::routing::{Changed, Fate};
-use crate::ports::UpstreamError;
-use crate::pure::routing::CallIds;
+use super::routing::Fate;
+use crate::ports::{NumberStoreError, UpstreamError};
+use crate::pure::routing::{CallIds, Changed};
 use crate::wire::identifiers::{CallConnectionId, CorrelationId};
 
 fn correlation(ids: &CallIds) -> &str {
@@ -63,10 +63,15 @@ pub(super) fn numbers_loaded(version: u64, count: usize) {
     tracing::info!(version, count, "number assignments loaded");
 }
 
-/// An assignment was written or taken away.
-pub(super) fn numbers_changed(what: Changed, version: u64, count: usize) {
+/// Assignments were changed, and that is safe.
+pub(super) fn numbers_changed(what: Changed, version: u64, keys: usize, count: usize) {
     count_numbers(count);
-    tracing::info!(?what, version, count, "number assignments changed");
+    tracing::info!(what = what.label(), version, keys, count, "number assignments changed");
+}
+
+/// A change of the assignments could not be made safe, so it is not in force.
+pub(super) fn numbers_not_kept(what: Changed, error: &NumberStoreError) {
+    tracing::error!(what = what.label(), %error, "change of number assignments not kept");
 }
 
 fn count_numbers(count: usize) {

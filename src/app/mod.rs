@@ -25,14 +25,14 @@ pub use listeners::Listeners;
 
 use crate::actors::Calls;
 use crate::actors::recovery::{Rounds, keep_short, round};
-use crate::actors::routing::{PutNumber, RoutingActor};
+use crate::actors::routing::{ChangeError, PutNumber, RoutingActor};
 use crate::actors::verifier::Verifier;
 use crate::client::Client;
 use crate::http::private::probes::{Probes, Readiness, Unready};
 use crate::http::private::{Desk, Private, admin, auth, numbers};
 use crate::http::public;
 use crate::ports::{CallAutomation, Clock, JournalError, JournalState, sleep};
-use crate::pure::routing::{AssignmentError, Draft, Key, KeyError, WriteError};
+use crate::pure::routing::{AssignmentError, Draft, Key, KeyError};
 use crate::settings::Settings;
 use crate::storage::StoreError;
 use crate::storage::journal::RedbJournal;
@@ -74,9 +74,9 @@ pub enum AssignError {
     /// The plan is not well formed.
     #[error(transparent)]
     Plan(#[from] AssignmentError),
-    /// The table does not take it.
+    /// The table does not take it, or it cannot be kept.
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Change(#[from] ChangeError),
     /// The service has stopped.
     #[error("the service has stopped")]
     Stopped,
@@ -154,9 +154,11 @@ impl App {
             Client::new(Arc::clone(&azure), calls.clone(), Arc::clone(&clock), callback_url);
         let (greeter, answered) = Greeter::new(client.clone(), calls.clone());
         let greeter = greeter.start();
+        let (numbers, table) = parts::numbers(settings, clock.as_ref()).await?;
         let routing = RoutingActor::new(
             parts::routing(settings, callback_url),
-            parts::table(settings)?,
+            table,
+            numbers,
             Arc::clone(&clock),
             Arc::clone(&azure),
             greeter.clone().recipient(),

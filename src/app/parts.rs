@@ -1,5 +1,6 @@
 //! From settings to the parts they describe.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use crate::actors::routing::RoutingSettings;
 use crate::http::private::auth::{Role, Token};
 use crate::http::public::secret::Secret;
 use crate::http::public::token::{TokenCheck, TokenConfig};
-use crate::ports::{Clock, Journal};
+use crate::ports::{Clock, Journal, NumberStore, Past};
 use crate::pure::call::Limits;
-use crate::pure::routing::{Draft, GuardLimits, MemoryLimits, Table};
+use crate::pure::routing::{Change, Changed, Draft, GuardLimits, MemoryLimits, Table, WriteError};
 use crate::pure::signing::ConnectionString;
 use crate::settings::{self, Settings};
 use crate::storage::journal::{JournalConfig, RedbJournal};
 use crate::storage::memory::MemoryJournal;
+use crate::storage::numbers::{MemoryNumbers, NumberFile};
 
 /// Samples of histograms are folded into buckets this often, so that they do not pile up when nobody
 /// scrapes.
@@ -110,20 +112,73 @@ pub(super) fn routing(settings: &Settings, callback_url: &str) -> RoutingSetting
     }
 }
 
-/// The number assignments of the file, when there is one.
-pub(super) fn table(settings: &Settings) -> Result<Table, StartError> {
-    let Some(file) = &settings.numbers.file else { return Ok(Table::default()) };
+/// Where number assignments are kept, and those that are in force. The file in the settings fills a store
+/// that never had any.
+pub(super) async fn numbers(
+    settings: &Settings,
+    clock: &dyn Clock,
+) -> Result<(Arc<dyn NumberStore>, Table), StartError> {
+    let (store, table) = number_store(settings)?;
+    let Some(file) = &settings.numbers.file else { return Ok((store, table)) };
+    if table.version() > 0 {
+        let version = table.version();
+        tracing::info!(version, "numbers.file is not read: the store has assignments of its own");
+        return Ok((store, table));
+    }
+    let keys = table.difference(assignments(file)?);
+    let limit = settings.numbers.max_assignments;
+    if keys.len() > limit {
+        return Err(bad("numbers.file", WriteError::Full { limit }));
+    }
+    if keys.is_empty() {
+        return Ok((store, table));
+    }
+    let table = table.with(&keys).map_err(|error| bad("numbers.file", error))?;
+    let (version, at, what) = (table.version(), clock.wall(), Changed::Loaded);
+    let who = "numbers.file".into();
+    let change = Change { version, at, what, who, why: None, keys };
+    store.commit(Arc::new(change)).await.map_err(|error| bad("numbers.file", error))?;
+    Ok((store, table))
+}
+
+fn number_store(settings: &Settings) -> Result<(Arc<dyn NumberStore>, Table), StartError> {
+    let given = &settings.store;
+    if given.ephemeral {
+        return Ok((MemoryNumbers::new(given.history), Table::default()));
+    }
+    let Some(folder) = &given.folder else {
+        return Err(bad("store.folder", "name a folder, or set store.ephemeral"));
+    };
+    make_folder(folder).map_err(|error| {
+        bad("store.folder", format!("{} cannot be made: {error}", folder.display()))
+    })?;
+    let opened = NumberFile::open(&folder.join("config.redb"), given.history);
+    let (store, table) = opened.map_err(|error| bad("store.folder", error))?;
+    Ok((store, table))
+}
+
+/// What is kept there is about people: nobody else on this machine may look.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// The assignments of a file, all at version 1.
+fn assignments(file: &Path) -> Result<Past, StartError> {
     let text = std::fs::read_to_string(file).map_err(|error| bad("numbers.file", error))?;
     let drafts: Vec<Draft> =
         serde_json::from_str(&text).map_err(|error| bad("numbers.file", error))?;
     let stored = drafts.into_iter().enumerate().map(|(place, mut draft)| {
-        draft.version = Some(draft.version.unwrap_or(1));
-        draft.into_stored().ok_or_else(|| {
+        draft.version = Some(1);
+        let stored = draft.into_stored().ok_or_else(|| {
             StartError::Setting(format!("numbers.file: assignment {place} names no key"))
-        })
+        });
+        stored.map(|(key, assignment)| (key, Some(Arc::new(assignment))))
     });
-    let stored = stored.collect::<Result<Vec<_>, _>>()?;
-    Table::load(1, stored).map_err(|error| bad("numbers.file", error))
+    stored.collect()
 }
 
 pub(super) fn tokens(settings: &Settings) -> Vec<Token> {

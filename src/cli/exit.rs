@@ -105,6 +105,7 @@ fn exit_of(status: u16, code: &str) -> Exit {
     match (status, code) {
         (_, "wait_cancelled" | "call_ended") => Exit::Failed,
         (_, "cursor_gone") => Exit::InvalidInput,
+        (_, "version_gone") => Exit::NotFound,
         (401 | 403, _) => Exit::NotPermitted,
         (404, _) => Exit::NotFound,
         (408 | 504, _) => Exit::TimedOut,
@@ -142,9 +143,13 @@ mod tests {
             let exit = exit_of(status, name);
             let expected = match name {
                 "unauthorized" | "forbidden" => Exit::NotPermitted,
-                "not_found" | "call_not_found" | "number_not_found" => Exit::NotFound,
+                "not_found" | "call_not_found" | "number_not_found" | "version_not_found"
+                | "version_gone" => Exit::NotFound,
                 "wait_timed_out" => Exit::TimedOut,
-                "redirect_cycle" | "too_many_numbers" | "version_conflict" => Exit::Conflict,
+                "redirect_cycle"
+                | "too_many_numbers"
+                | "version_conflict"
+                | "nothing_to_roll_back" => Exit::Conflict,
                 "call_ended" | "wait_cancelled" => Exit::Failed,
                 _ if status >= 500 => Exit::Failed,
                 _ => Exit::InvalidInput,

@@ -13,6 +13,8 @@ use super::screen::Screen;
 use super::table::Table;
 use super::values::{cell, list, text};
 
+mod history;
+
 /// Assignments asked for at a time.
 const PAGE: usize = 500;
 
@@ -41,6 +43,27 @@ enum Command {
         key: String,
         #[command(flatten)]
         change: Change,
+    },
+    /// Changes, newest first: who, when, why, before and after
+    History {
+        /// At most so many changes
+        #[arg(long, value_name = "N", default_value = "20",
+            value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// Only changes before this version
+        #[arg(long, value_name = "VERSION")]
+        before: Option<u64>,
+    },
+    /// Make all assignments what they were after a version, in one change
+    Rollback {
+        /// The version, as the history shows it; 0 is before the first change
+        version: u64,
+        /// Why; kept in the record of changes
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// Only if the newest version is still this one
+        #[arg(long, value_name = "N")]
+        if_version: Option<u64>,
     },
 }
 
@@ -113,6 +136,12 @@ pub(super) async fn run(args: Args, screen: Screen) -> Done {
         Command::Rm { key, change } => {
             remote.send(change.on(remote.request(Method::DELETE, &path(&key)))).await?;
             screen.answer(&json!({ "key": key, "removed": true }), || format!("{key} removed"))
+        }
+        Command::History { limit, before } => {
+            history::list(&remote, screen, limit as usize, before).await
+        }
+        Command::Rollback { version, why, if_version } => {
+            history::roll_back(&remote, screen, version, &why, if_version).await
         }
     }
 }

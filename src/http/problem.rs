@@ -47,13 +47,16 @@ codes! {
     NotFound = 404 "not_found" "there is no such route";
     CallNotFound = 404 "call_not_found" "no call has that id";
     NumberNotFound = 404 "number_not_found" "nothing is assigned to that key";
+    VersionNotFound = 404 "version_not_found" "there is no such version yet";
     MethodNotAllowed = 405 "method_not_allowed" "the route does not take that method";
     WaitTimedOut = 408 "wait_timed_out" "no such event came in time";
     WaitCancelled = 409 "wait_cancelled" "the wait was cancelled";
     RedirectCycle = 409 "redirect_cycle" "the redirects of the assignments would run in a circle";
     TooManyNumbers = 409 "too_many_numbers" "there are as many assignments as there may be";
+    NothingToRollBack = 409 "nothing_to_roll_back" "the assignments are what they were then";
     CallEnded = 410 "call_ended" "the call ended first";
     CursorGone = 410 "cursor_gone" "the cursor is from another life of the service";
+    VersionGone = 410 "version_gone" "the history does not reach back that far";
     VersionConflict = 412 "version_conflict" "somebody else changed it first";
     BodyTooLarge = 413 "body_too_large" "the body is larger than allowed";
     TooManyEvents = 413 "too_many_events" "the body holds more events than allowed";
@@ -66,6 +69,7 @@ codes! {
     TooManyWaits = 503 "too_many_waits" "the call has as many waits as it may have";
     ShuttingDown = 503 "shutting_down" "the service is shutting down";
     NotKept = 503 "not_kept" "the event could not be made safe";
+    ChangeNotKept = 503 "change_not_kept" "the change could not be made safe; it is not in force";
 }
 
 /// An answer that says what went wrong and what to do.

@@ -6,5 +6,6 @@ mod disk;
 mod error;
 pub mod journal;
 pub mod memory;
+pub mod numbers;
 
 pub use error::StoreError;

@@ -184,6 +184,7 @@ async fn actors_and_settings_can_be_looked_at_and_secrets_cannot() {
             ("EVENT_GRID__KEY", PRIVATE[2]),
             ("CALLBACKS__KEY", PRIVATE[3]),
             ("CALLS__BACKLOG_EVENTS", "77"),
+            ("STORE__EPHEMERAL", "true"),
         ];
         let environment =
             environment.map(|(key, value)| (format!("SWITCHHOOK__{key}"), value.into()));
@@ -236,12 +237,14 @@ async fn roles_open_what_they_should_and_nothing_else() {
     let reject = json!({"steps": [{"action": {"type": "reject"}}]});
     let explain = json!({"caller": "+14255550001", "callee": "+18005550100"});
     let now = json!({"timeoutMs": 0});
+    let back = json!({"version": 0, "why": "x"});
     let waits = waits_of("guarded");
     let (read, operate, admin) = (0, 1, 2);
     let routes = [
         (Method::GET, "/v1/events", None, read),
         (Method::GET, "/v1/calls/guarded/events", None, read),
         (Method::GET, "/v1/numbers", None, read),
+        (Method::GET, "/v1/numbers/history", None, read),
         (Method::GET, "/admin/calls", None, read),
         (Method::GET, "/admin/calls/guarded", None, read),
         (Method::GET, "/admin/actors", None, read),
@@ -252,6 +255,7 @@ async fn roles_open_what_they_should_and_nothing_else() {
         (Method::POST, waits.as_str(), Some(&now), operate),
         (Method::PUT, "/v1/numbers/+18005550100", Some(&reject), operate),
         (Method::DELETE, "/v1/numbers/+18005550100", None, operate),
+        (Method::POST, "/v1/numbers:rollback", Some(&back), operate),
         (Method::POST, "/admin/calls/guarded:hangup", Some(&json!({"reason": "x"})), admin),
     ]
     .map(|(method, path, body, needed)| (method, path, body.cloned(), needed));

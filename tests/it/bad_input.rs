@@ -340,6 +340,9 @@ fn numbers() -> Vec<Row> {
         Row::new(what, Private, Method::POST, "/v1/routes:explain").body(body.to_string())
     };
     let key = "+18005550100";
+    let back = |what, body: Value| {
+        Row::new(what, Private, Method::POST, "/v1/numbers:rollback").body(body.to_string())
+    };
     vec![
         put("a key that is none", "hello", &good()).is(400, "invalid_number"),
         put("a key with letters", "+1800CALLNOW", &good()).is(400, "invalid_number"),
@@ -371,6 +374,29 @@ fn numbers() -> Vec<Row> {
             .is(405, "method_not_allowed"),
         get("a page after no key", "/v1/numbers?after=hello").is(400, "invalid_number"),
         get("a page of a negative size", "/v1/numbers?limit=-1").is(400, "invalid_request"),
+        get("changes before no version", "/v1/numbers/history?before=x").is(400, "invalid_request"),
+        get("an unknown member of the query", "/v1/numbers/history?from=1")
+            .is(400, "invalid_request"),
+        put("a number called history", "history", &good()).is(405, "method_not_allowed"),
+        back("back to no version", json!({"why": "x"})).is(400, "invalid_request"),
+        back("back without a reason", json!({"version": 0})).is(400, "invalid_request"),
+        back("back for an empty reason", json!({"version": 0, "why": ""}))
+            .is(400, "invalid_request"),
+        back("back for a reason of two lines", json!({"version": 0, "why": "a\nb"}))
+            .is(400, "invalid_request"),
+        back("back for a long reason", json!({"version": 0, "why": "x".repeat(501)}))
+            .is(400, "invalid_request"),
+        back("back to before everything", json!({"version": -1, "why": "x"}))
+            .is(400, "invalid_request"),
+        back("back to the future", json!({"version": 1_000_000, "why": "x"}))
+            .is(404, "version_not_found"),
+        back("back for an unknown member", json!({"version": 0, "why": "x", "to": 1}))
+            .is(400, "invalid_request"),
+        back("back from another version", json!({"version": 0, "why": "x"}))
+            .header("if-match", "\"7\"")
+            .is(412, "version_conflict"),
+        back("back to where it is", json!({"version": 0, "why": "x"}))
+            .is(409, "nothing_to_roll_back"),
         explain("nobody calls", json!({"callee": key})).is(400, "invalid_request"),
         explain("a caller that is none", json!({"caller": "", "callee": key}))
             .is(400, "invalid_number"),

@@ -339,6 +339,43 @@ async fn an_assignment_is_taken_from_a_file_as_it_stands() {
 }
 
 #[actix_web::test]
+async fn i11_the_history_is_a_table_and_a_rollback_says_why() {
+    let change = |version: u64| {
+        let after = json!({ "steps": [{ "action": { "type": "answer" } }], "version": version });
+        json!({ "version": version, "at": "2025-11-21T08:30:00Z", "what": "put", "who": "desk",
+            "why": "moved", "keyCount": 1, "keys": [{ "key": "*", "before": null, "after": after }] })
+    };
+    let page = |changes: &[u64], next: Value| {
+        let changes: Vec<_> = changes.iter().map(|version| change(*version)).collect();
+        json!({ "changes": changes, "version": 9, "oldest": 0, "next": next })
+    };
+    let listener = Listener::start(vec![
+        ("GET /v1/numbers/history?limit=3", 200, page(&[9, 8], json!(8))),
+        ("GET /v1/numbers/history?limit=1&before=8", 200, page(&[7], json!(7))),
+        ("GET /v1/numbers/history?limit=20", 200, page(&[], Value::Null)),
+        ("POST /v1/numbers:rollback", 200, json!({ "version": 10, "to": 7, "keyCount": 2 })),
+    ]);
+    let said = listener.run(&["numbers", "history", "--limit", "3"]).await;
+    let first = "9        2025-11-21T08:30:00Z  desk  set   *    -       answer  moved";
+    assert_eq!(said.out.lines().nth(1), Some(first), "{said:?}");
+    assert_eq!(said.out.lines().count(), 4);
+    let said = listener.run(&["numbers", "history", "--limit", "3", "--json"]).await;
+    let versions = said
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("an object")["version"].as_u64());
+    assert_eq!(versions.collect::<Vec<_>>(), [Some(9), Some(8), Some(7)]);
+    assert_eq!(listener.run(&["numbers", "history"]).await.out, "nothing was changed\n");
+    let back = ["numbers", "rollback", "7", "--why", "wrong block"];
+    let said = listener.run(&[&back[..], &["--if-version", "9"]].concat()).await;
+    assert_eq!(said.out, "rolled back to 7, 2 keys changed; now version 10\n", "{said:?}");
+    let asked = listener.asked();
+    assert_eq!(asked.body, json!({ "version": 7, "why": "wrong block" }));
+    assert_eq!(asked.headers.get("if-match").map(String::as_str), Some("\"9\""));
+    assert_eq!(listener.run(&back[..3]).await.code, Some(2), "a rollback needs a reason");
+}
+
+#[actix_web::test]
 async fn i10_an_expectation_that_is_not_met_exits_with_8() {
     let explanation = json!({ "tableVersion": 1, "caller": "+1", "callee": "+2", "verdict": "act",
         "candidates": [{ "key": "+2", "fate": "won", "version": 1 }],

@@ -10,6 +10,8 @@ mod dashboards;
 mod emulator;
 mod incoming;
 mod isolation;
+mod numbers_http;
+mod numbers_store;
 mod readme;
 mod restart;
 mod routing;

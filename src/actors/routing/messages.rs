@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::record::DecisionRecord;
-use crate::ports::Tick;
+use crate::ports::{HistoryPage, NumberStoreError, Tick};
 use crate::pure::routing::{Draft, Explanation, Key, Numbered, Party, Table, WriteError};
 use crate::wire::events::EventKey;
 use crate::wire::events::grid::{GridEvent, GridNews, IncomingCall};
@@ -56,9 +56,9 @@ pub struct TooManyRing {
 #[rtype(result = "()")]
 pub struct NoticeCame(pub Arc<GridEvent>);
 
-/// A request: write this assignment.
+/// A request: write this assignment. Answered when it is safe.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Numbered, WriteError>")]
+#[rtype(result = "Result<Numbered, ChangeError>")]
 pub struct PutNumber {
     /// What it is for.
     pub key: Key,
@@ -72,9 +72,9 @@ pub struct PutNumber {
     pub why: Option<RedactedText>,
 }
 
-/// A request: take this assignment away. Answered with the table's new version.
+/// A request: take this assignment away. Answered with the table's new version when that is safe.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<u64, WriteError>")]
+#[rtype(result = "Result<u64, ChangeError>")]
 pub struct DropNumber {
     /// Which.
     pub key: Key,
@@ -85,6 +85,75 @@ pub struct DropNumber {
     /// Why.
     pub why: Option<RedactedText>,
 }
+
+/// A request: make all assignments what they were after that version, in one change of its own. Answered
+/// when that is safe.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<RolledBack, ChangeError>")]
+pub struct RollBack {
+    /// The version to go back to.
+    pub to: u64,
+    /// The table's version that the writer saw; `None` rolls back whatever came after.
+    pub if_match: Option<u64>,
+    /// Who does it.
+    pub who: RedactedText,
+    /// Why.
+    pub why: Option<RedactedText>,
+}
+
+/// What a [`RollBack`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolledBack {
+    /// The table's new version.
+    pub version: u64,
+    /// The version whose assignments these are.
+    pub to: u64,
+    /// How many keys are different since.
+    pub key_count: usize,
+}
+
+/// Why the assignments were not changed. They are in force as they were.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// The table does not take it.
+    #[error(transparent)]
+    Refused(#[from] WriteError),
+    /// The store does not.
+    #[error(transparent)]
+    Store(#[from] NumberStoreError),
+    /// Somebody else changed the table in between.
+    #[error("the table is at version {current} now; look at its history again")]
+    Moved {
+        /// Its version.
+        current: u64,
+    },
+    /// There is nothing to roll back.
+    #[error("the assignments are what they were after version {to}")]
+    NothingToDo {
+        /// The version asked for.
+        to: u64,
+    },
+    /// Too many changes wait for the store.
+    #[error("{limit} changes wait to be written, the most that may; try again")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// A question: what was changed? Newest first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<HistoryPage, NumberStoreError>")]
+pub struct ListChanges {
+    /// Only changes before that version.
+    pub before: Option<u64>,
+    /// At most so many, and never more than [`MAX_CHANGES`].
+    pub limit: usize,
+}
+
+/// A page of changes is never longer: each may show many keys.
+pub const MAX_CHANGES: usize = 200;
 
 /// A question: what is assigned under exactly this key?
 #[derive(Debug, Message)]
@@ -154,37 +223,11 @@ pub struct RoutingView {
     pub journeys: usize,
     /// The last decisions, newest first.
     pub decisions: Vec<DecisionRecord>,
-    /// The last changes of the table, newest first.
-    pub changes: Vec<Change>,
-}
-
-/// One change of the table, attributed.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Change {
-    /// The table's version since then.
-    pub version: u64,
-    /// When.
-    pub at: Timestamp,
-    /// Which assignment.
-    pub key: Key,
-    /// What was done.
-    pub what: Changed,
-    /// Who did it.
-    pub who: RedactedText,
-    /// Why.
+    /// Changes of the table that wait to be written.
+    pub writing: usize,
+    /// Why the table cannot be changed any more.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<RedactedText>,
-}
-
-/// What was done to an assignment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Changed {
-    /// Written.
-    Put,
-    /// Taken away.
-    Dropped,
+    pub store_failed: Option<Arc<str>>,
 }
 
 /// News, for whoever leads calls: one was answered by an assignment.

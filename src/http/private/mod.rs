@@ -53,6 +53,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/calls/{id}/events"),
     ("GET", "/v1/events"),
     ("GET", "/v1/numbers"),
+    ("GET", "/v1/numbers/history"),
+    ("POST", "/v1/numbers:rollback"),
     ("GET", "/v1/numbers/{key}"),
     ("PUT", "/v1/numbers/{key}"),
     ("DELETE", "/v1/numbers/{key}"),
@@ -90,6 +92,13 @@ pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
                     )
                     .service(resource("/v1/events").route(web::get().to(events::of_all)))
                     .service(resource("/v1/numbers").route(web::get().to(numbers::list)))
+                    .service(
+                        // Before the keys: none is called so.
+                        resource("/v1/numbers/history").route(web::get().to(numbers::history)),
+                    )
+                    .service(
+                        resource("/v1/numbers:rollback").route(web::post().to(numbers::roll_back)),
+                    )
                     .service(
                         resource("/v1/numbers/{key}")
                             .route(web::get().to(numbers::get))

@@ -7,17 +7,20 @@ use serde::Deserialize;
 
 use super::auth::Who;
 use crate::actors::routing::{
-    DecisionRecord, DropNumber, Explain, GetNumber, ListNumbers, Look, MAX_PAGE, PutNumber,
-    RoutingActor,
+    ChangeError, DecisionRecord, DropNumber, Explain, GetNumber, ListChanges, ListNumbers, Look,
+    MAX_CHANGES, MAX_PAGE, PutNumber, RollBack, RoutingActor,
 };
 use crate::http::body::parse_json;
 use crate::http::problem::{Code, Problem};
+use crate::ports::NumberStoreError;
 use crate::pure::call::CallView;
 use crate::pure::routing::{Draft, Key, Numbered, Party, WriteError};
 use crate::wire::identifiers::RedactedText;
 
 /// Assignments of a page when the request names no limit.
 const PAGE: usize = 100;
+/// Changes of a page when the request names no limit.
+const CHANGES_PAGE: usize = 20;
 /// Longest reason for a change.
 const MAX_WHY: usize = 500;
 /// The header that says why something is changed.
@@ -51,7 +54,6 @@ impl RoutingDesk {
         let mut view = serde_json::to_value(view).unwrap_or_default();
         if let Some(view) = view.as_object_mut() {
             view.remove("decisions");
-            view.remove("changes");
         }
         view
     }
@@ -83,8 +85,21 @@ fn key_of(text: &str) -> Result<Key, Problem> {
         .map_err(|error| Problem::new(Code::InvalidNumber).detail(error).with("at", error.code()))
 }
 
-fn problem_of(error: &WriteError) -> Problem {
+fn problem_of(error: &ChangeError) -> Problem {
     let problem = match error {
+        ChangeError::Refused(error) => refusal_of(error),
+        ChangeError::Store(error) => return store_problem(error),
+        ChangeError::Moved { current } => {
+            Problem::new(Code::VersionConflict).with("currentVersion", current)
+        }
+        ChangeError::NothingToDo { .. } => Problem::new(Code::NothingToRollBack),
+        ChangeError::TooMany { .. } => Problem::new(Code::Busy),
+    };
+    problem.detail(error)
+}
+
+fn refusal_of(error: &WriteError) -> Problem {
+    match error {
         WriteError::VersionConflict { current } => {
             Problem::new(Code::VersionConflict).with("currentVersion", current)
         }
@@ -95,8 +110,24 @@ fn problem_of(error: &WriteError) -> Problem {
         }
         WriteError::Twice { .. } | WriteError::OtherKey => Problem::new(Code::InvalidNumber),
         WriteError::Full { .. } => Problem::new(Code::TooManyNumbers),
-    };
-    problem.detail(error)
+    }
+}
+
+fn store_problem(error: &NumberStoreError) -> Problem {
+    match error {
+        NumberStoreError::NotYet { newest } => {
+            Problem::new(Code::VersionNotFound).with("currentVersion", newest).detail(error)
+        }
+        NumberStoreError::Gone { oldest } => {
+            Problem::new(Code::VersionGone).with("oldestVersion", oldest).detail(error)
+        }
+        // What the disk said is for the log.
+        NumberStoreError::Failed(_) => Problem::new(Code::ChangeNotKept),
+        NumberStoreError::Unreadable(_) => {
+            tracing::error!(%error, "history of number assignments cannot be read");
+            Problem::new(Code::Internal)
+        }
+    }
 }
 
 /// `If-Match: "7"` is version 7, `If-None-Match: *` is "there is none".
@@ -176,7 +207,7 @@ pub async fn get(
 /// Writes an assignment. `If-Match` guards against writing over somebody else's change.
 ///
 /// # Errors
-/// 400 for a bad assignment, 409 for a cycle, 412 for a version conflict.
+/// 400 for a bad assignment, 409 for a cycle, 412 for a version conflict, 503 when it cannot be kept.
 pub async fn put(
     desk: web::Data<RoutingDesk>,
     key: web::Path<String>,
@@ -200,7 +231,7 @@ pub async fn put(
 /// Takes an assignment away.
 ///
 /// # Errors
-/// 404 when there is none, 412 for a version conflict.
+/// 404 when there is none, 412 for a version conflict, 503 when it cannot be kept.
 pub async fn delete(
     desk: web::Data<RoutingDesk>,
     key: web::Path<String>,
@@ -212,6 +243,65 @@ pub async fn delete(
     let dropped = desk.ask(DropNumber { key, if_match, who, why }).await?;
     dropped.map_err(|error| problem_of(&error))?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// The query of the history.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HistoryQuery {
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// Changes, newest first, a page at a time: who, when, why, and each key before and after (rule I11).
+///
+/// # Errors
+/// 500 when the store cannot be read.
+pub async fn history(
+    desk: web::Data<RoutingDesk>,
+    query: web::Query<HistoryQuery>,
+) -> Result<HttpResponse, Problem> {
+    let limit = query.limit.unwrap_or(CHANGES_PAGE).clamp(1, MAX_CHANGES);
+    let page = desk.ask(ListChanges { before: query.before, limit }).await?;
+    let page = page.map_err(|error| store_problem(&error))?;
+    let last = page.changes.last().map(|listed| listed.change.version);
+    // Whatever is left is behind the last one, unless that is the oldest that is kept.
+    let next = last.filter(|last| last.saturating_sub(1) > page.oldest);
+    Ok(HttpResponse::Ok().json(serde_json::json!({
+        "changes": page.changes, "version": page.version, "oldest": page.oldest, "next": next,
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollBackBody {
+    version: u64,
+    why: String,
+}
+
+/// Makes the assignments what they were after a version, in a change of its own. `If-Match` takes the
+/// table's version.
+///
+/// # Errors
+/// 404 for a version that is not made yet, 410 for one that is forgotten, 409 when nothing would change,
+/// 412 for a version conflict.
+pub async fn roll_back(
+    desk: web::Data<RoutingDesk>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let if_match = if_match(request.headers())?;
+    let body: RollBackBody = parse_json(request.headers(), payload, desk.max_body_bytes).await?;
+    let characters = body.why.chars().count();
+    if !(1..=MAX_WHY).contains(&characters) || body.why.chars().any(char::is_control) {
+        return Err(Problem::new(Code::InvalidRequest)
+            .detail(format!("why takes 1 to {MAX_WHY} characters in one line")));
+    }
+    let (to, who, why) = (body.version, who(&request), Some(body.why.into()));
+    let rolled_back = desk.ask(RollBack { to, if_match, who, why }).await?;
+    let rolled_back = rolled_back.map_err(|error| problem_of(&error))?;
+    let tag = (header::ETAG, format!("\"{}\"", rolled_back.version));
+    Ok(HttpResponse::Ok().insert_header(tag).json(rolled_back))
 }
 
 #[derive(Deserialize)]

@@ -263,6 +263,17 @@ impl Draft {
     }
 }
 
+impl Step {
+    /// Reads a plan that was written as JSON, an array of steps.
+    ///
+    /// # Errors
+    /// [`AssignmentError`], as for drafts.
+    pub fn parse_plan(json: &Value) -> Result<Arc<[Self]>, AssignmentError> {
+        let steps = json.as_array().ok_or(AssignmentError::NoSteps)?;
+        reading::all_steps(steps)
+    }
+}
+
 impl<'de> Deserialize<'de> for Draft {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Value::deserialize(deserializer)?;

@@ -5,6 +5,7 @@
 //! ([`decide`], [`explain`]). Never sends anything: a decision is a plan that somebody else carries out.
 
 mod assignment;
+mod changes;
 mod cycles;
 mod decide;
 mod explanation;
@@ -21,6 +22,7 @@ pub use assignment::{
     Action, AnswerOptions, Assignment, AssignmentError, Callers, Conditions, Draft, MAX_CALLERS,
     MAX_NOTE, MAX_STEPS, Numbered, RejectReason, Step,
 };
+pub use changes::{Change, Changed, KeyChange};
 pub use decide::{Decision, Incoming, Moment, Outcome, Planned, Remembered, decide, explain};
 pub use explanation::{
     Because, Candidate, CandidateFate, ConditionName, Explanation, RingView, StepFate, StepView,

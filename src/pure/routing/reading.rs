@@ -75,7 +75,7 @@ pub(super) fn draft(json: &Value) -> Read<Draft> {
     })
 }
 
-fn all_steps(steps: &[Value]) -> Read<Arc<[Step]>> {
+pub(super) fn all_steps(steps: &[Value]) -> Read<Arc<[Step]>> {
     match steps.len() {
         0 => Err(AssignmentError::NoSteps),
         1..=MAX_STEPS => {
