@@ -120,7 +120,7 @@ impl App {
         let azure: Arc<dyn CallAutomation> = Arc::new(parts::azure(settings, &clock)?);
         let journal: Arc<dyn Journal> =
             MemoryJournal::new(settings.journal.memory_bytes, parts::new_life());
-        let calls = Calls::start(&parts::calls(settings), Arc::clone(&clock), journal);
+        let calls = Calls::start(&parts::calls(settings), Arc::clone(&clock), Arc::clone(&journal));
         let callback_url = settings.callback_url().unwrap_or_default();
         let callback_url = callback_url.expose();
         let client =
@@ -133,6 +133,7 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&azure),
             greeter.clone().recipient(),
+            Arc::clone(&journal),
         );
         let routing = routing.start();
         let readiness = Arc::new(Readiness::default());
@@ -149,6 +150,7 @@ impl App {
         ));
         let grid = web::Data::new(public::grid::Door {
             routing: routing.clone(),
+            journal,
             clock: Arc::clone(&clock),
             secret: parts::secret(settings.event_grid.require_key, &settings.event_grid.key),
             subscriptions: settings.event_grid.subscriptions.clone(),

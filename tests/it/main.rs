@@ -9,6 +9,7 @@ mod cli;
 mod dashboards;
 mod emulator;
 mod incoming;
+mod incoming_durable;
 mod isolation;
 mod readme;
 mod routing;
