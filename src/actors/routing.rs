@@ -8,7 +8,8 @@
 mod acting;
 mod messages;
 mod numbers;
-mod record;
+mod recovery;
+mod ringing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,22 +20,22 @@ use jiff::Timestamp;
 
 use self::acting::Acting;
 use self::numbers::WritingDesk;
-use self::record::Records;
 use super::routing_telling as telling;
-use crate::ports::{CallAutomation, Clock, NumberStore, Tick};
+use crate::ports::{CallAutomation, Clock, Journal, NumberStore, Tick};
 use crate::pure::routing::{
-    CallIds, Explanation, Guard, GuardLimits, Incoming, Memory, MemoryLimits, Moment, Outcome,
-    RING_TIME, Remembered, Table, decide, explain, ids_of_recording,
+    Explanation, Guard, GuardLimits, Memory, MemoryLimits, Moment, RING_TIME, Recent, Records,
+    Recovered, Remembered, Table, Unsettled, explain,
 };
-use crate::wire::events::grid::{GridEvent, GridNews};
 use crate::wire::identifiers::RedactedText;
 
 pub use messages::{
     CallAnswered, ChangeError, DropNumber, Explain, GetNumber, GetTable, IncomingRang, ListChanges,
-    ListNumbers, Look, MAX_CHANGES, MAX_PAGE, NoticeCame, NumberPage, PutNumber, RollBack,
-    RolledBack, RoutingView, TooManyRing,
+    ListNumbers, Look, MAX_CHANGES, MAX_PAGE, NeededSince, NoticeCame, NumberPage, PutNumber,
+    RollBack, RolledBack, RoutingView, TooManyRing,
 };
-pub use record::{Attempt, AttemptResult, DecisionRecord, Fate, Notice};
+pub use recovery::{Resumed, RoutingRecovery};
+
+pub use crate::pure::routing::{Attempt, AttemptResult, DecisionRecord, Fate, Notice};
 
 /// How the actor behaves, and the limits of its piles.
 #[derive(Clone, Debug)]
@@ -79,16 +80,20 @@ pub struct RoutingActor {
     clock: Arc<dyn Clock>,
     azure: Arc<dyn CallAutomation>,
     answered: Recipient<CallAnswered>,
+    journal: Arc<dyn Journal>,
     table: Arc<Table>,
     remembered: Remembered,
     acting: HashMap<u64, Acting>,
     records: Records,
+    recent: Recent,
+    unsettled: Vec<Unsettled>,
     desk: WritingDesk,
 }
 
 impl RoutingActor {
     /// An actor with these assignments, to be started. They are what `store` keeps. `answered` is told of
-    /// every call that an assignment answers.
+    /// every call that an assignment answers. `journal` keeps what is about to be sent, and what became
+    /// of it.
     pub fn new(
         settings: RoutingSettings,
         table: Table,
@@ -96,6 +101,7 @@ impl RoutingActor {
         clock: Arc<dyn Clock>,
         azure: Arc<dyn CallAutomation>,
         answered: Recipient<CallAnswered>,
+        journal: Arc<dyn Journal>,
     ) -> Self {
         Self {
             remembered: Remembered {
@@ -104,14 +110,25 @@ impl RoutingActor {
                 ring_time: settings.ring_time,
             },
             records: Records::new(settings.records),
+            recent: Recent::new(settings.memory),
+            unsettled: Vec::new(),
             settings,
             clock,
             azure,
             answered,
+            journal,
             table: Arc::new(table),
             acting: HashMap::new(),
             desk: WritingDesk::new(store),
         }
+    }
+
+    /// … that goes on where another one stopped.
+    #[must_use]
+    pub fn resuming(self, recovered: Recovered) -> Self {
+        let Recovered { remembered, records, recent, unsettled, unreadable } = recovered;
+        telling::recovered(unsettled.len(), unreadable);
+        Self { remembered, records, recent, unsettled, ..self }
     }
 
     fn moment(&self) -> Moment {
@@ -134,87 +151,7 @@ impl Actor for RoutingActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(self.settings.mailbox);
         telling::numbers_loaded(self.table.version(), self.table.len());
-    }
-}
-
-impl Handler<IncomingRang> for RoutingActor {
-    type Result = Result<u64, TooManyRing>;
-
-    fn handle(&mut self, rang: IncomingRang, ctx: &mut Self::Context) -> Self::Result {
-        // Before anything is remembered: the sender comes again, and must not be a repeat then.
-        if self.acting.len() >= self.settings.acting {
-            telling::too_many_ring();
-            return Err(TooManyRing { limit: self.settings.acting });
-        }
-        let moment = self.moment();
-        let incoming = Incoming {
-            call: &rang.call,
-            event: rang.event,
-            event_time: rang.event_time.as_deref(),
-            received: rang.received,
-        };
-        let decision = decide(&self.table, &mut self.remembered, &incoming, moment);
-        let ids = CallIds::of_call(&rang.call);
-        let left = match &decision.outcome {
-            Outcome::Act { left, .. } => Some(*left),
-            Outcome::Leave { left, .. } => *left,
-        };
-        let left_ms = left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-        let id = self.records.open(moment.wall, ids.clone(), left_ms, decision.explanation);
-        if let Some(left) = left {
-            telling::ring_left(left);
-        }
-        match decision.outcome {
-            Outcome::Act { plan, deadline, .. } => {
-                self.acting.insert(id, Acting::new(*rang.call, plan, deadline));
-                self.try_next(id, ctx);
-            }
-            Outcome::Leave { verdict, .. } => {
-                let fate = Fate::of_left_alone(verdict);
-                if let Some(record) = self.records.get_mut(id) {
-                    record.fate = Some(fate);
-                }
-                telling::decided(fate, &ids);
-            }
-        }
-        Ok(id)
-    }
-}
-
-impl Handler<NoticeCame> for RoutingActor {
-    type Result = ();
-
-    fn handle(&mut self, NoticeCame(event): NoticeCame, _: &mut Self::Context) {
-        let Some(ids) = ids_of_notice(&event) else { return };
-        let duration_of_call = match &event.news {
-            GridNews::CallEnded(notice) => notice.duration_of_call,
-            _ => None,
-        };
-        let notice = Notice { kind: event.news.label(), at: self.clock.wall(), duration_of_call };
-        let joined = self.records.note(&ids, notice);
-        telling::notice_came(event.news.label(), joined, &ids);
-    }
-}
-
-/// The call that a notice is about; recordings name theirs in the subject only.
-fn ids_of_notice(event: &GridEvent) -> Option<CallIds> {
-    #[derive(serde::Deserialize)]
-    struct Subject {
-        subject: Option<String>,
-    }
-    match &event.news {
-        GridNews::CallStarted(notice)
-        | GridNews::CallEnded(notice)
-        | GridNews::ParticipantAdded(notice)
-        | GridNews::ParticipantRemoved(notice) => Some(CallIds::of_notice(notice)),
-        GridNews::RecordingFileStatusUpdated(_) => {
-            let read: Subject = serde_json::from_str(&event.raw).ok()?;
-            ids_of_recording(&read.subject?)
-        }
-        GridNews::IncomingCall(_)
-        | GridNews::Validation { .. }
-        | GridNews::SubscriptionDeleted
-        | GridNews::Other => None,
+        self.resume(ctx);
     }
 }
 

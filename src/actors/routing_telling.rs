@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::routing::Fate;
-use crate::ports::{NumberStoreError, UpstreamError};
+use super::routing::{Fate, Resumed};
+use crate::ports::{JournalError, NumberStoreError, UpstreamError};
 use crate::pure::routing::{CallIds, Changed};
 use crate::wire::identifiers::{CallConnectionId, CorrelationId};
 
@@ -32,6 +32,26 @@ pub(super) fn ring_left(left: Duration) {
 /// A ringing call was refused because too many are being acted on.
 pub(super) fn too_many_ring() {
     tracing::warn!("incoming call refused, too many are being acted on");
+}
+
+/// The journal told how the routing stood before a restart.
+pub(super) fn recovered(unsettled: usize, unreadable: usize) {
+    if unreadable > 0 {
+        tracing::error!(unreadable, "lines of the journal about ringing calls could not be read");
+    }
+    tracing::info!(unsettled, "ringing calls restored");
+}
+
+/// A call that was unsettled at a restart goes on.
+pub(super) fn resumed(how: Resumed, ids: &CallIds) {
+    metrics::counter!("switchhook_incoming_resumed_total", "how" => how.label()).increment(1);
+    let (how, correlation) = (how.label(), correlation(ids));
+    tracing::info!(how, correlation, "incoming call resumed after a restart");
+}
+
+/// A note about a ringing call was not kept.
+pub(super) fn not_kept(note: &'static str, error: &JournalError) {
+    tracing::error!(note, %error, "note about a ringing call was not kept");
 }
 
 /// A step of a plan failed.

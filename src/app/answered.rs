@@ -1,6 +1,6 @@
 //! Calls that a number assignment has answered, on their way to the application.
 
-use actix::{Actor, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::broadcast;
 
 use crate::actors::Calls;
@@ -53,19 +53,19 @@ impl Actor for Greeter {
 }
 
 impl Handler<CallAnswered> for Greeter {
-    type Result = ();
+    /// Comes when the call is claimed: before that, its answer counts as not heard of.
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, answered: CallAnswered, ctx: &mut Self::Context) {
+    fn handle(&mut self, answered: CallAnswered, _: &mut Self::Context) -> Self::Result {
         let call = self.client.call(answered.call.clone());
         let (calls, application) = (self.calls.clone(), self.application.clone());
         let identity =
             Identity { server_call: answered.server_call, correlation: answered.correlation };
-        let greet = async move {
+        Box::pin(async move {
             if let Err(refusal) = calls.claim(&answered.call, identity).await {
                 tracing::error!(call = %answered.call, %refusal, "an answered call finds no room");
             }
             let _nobody_listens = application.send(call);
-        };
-        ctx.spawn(greet.into_actor(self));
+        })
     }
 }

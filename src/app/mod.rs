@@ -25,14 +25,15 @@ pub use listeners::Listeners;
 
 use crate::actors::Calls;
 use crate::actors::recovery::{Rounds, keep_short, round};
-use crate::actors::routing::{ChangeError, PutNumber, RoutingActor};
+use crate::actors::routing::{ChangeError, NeededSince, PutNumber, RoutingActor, RoutingRecovery};
 use crate::actors::verifier::Verifier;
 use crate::client::Client;
 use crate::http::private::probes::{Probes, Readiness, Unready};
 use crate::http::private::{Desk, Private, admin, auth, numbers};
 use crate::http::public;
-use crate::ports::{CallAutomation, Clock, JournalError, JournalState, sleep};
+use crate::ports::{CallAutomation, Clock, JournalError, JournalState, Position, Record, sleep};
 use crate::pure::routing::{AssignmentError, Draft, Key, KeyError};
+use crate::pure::time::Moment;
 use crate::settings::Settings;
 use crate::storage::StoreError;
 use crate::storage::journal::RedbJournal;
@@ -109,6 +110,12 @@ pub struct App {
     _greeter: Addr<Greeter>,
 }
 
+/// From where on the routing needs its lines.
+async fn needed_since(routing: Addr<RoutingActor>) -> Option<Position> {
+    // An actor that is gone is not there to be made again from them.
+    routing.send(NeededSince).await.unwrap_or_default()
+}
+
 /// Unready from the moment on at which nothing can be made safe any more.
 async fn watch_journal(mut state: watch::Receiver<JournalState>, readiness: Arc<Readiness>) {
     if state.wait_for(|state| state.failed.is_some()).await.is_ok() {
@@ -146,24 +153,29 @@ impl App {
         let (journal, file) = parts::journal(settings)?;
         let config = parts::calls(settings);
         let calls = Calls::start(&config, Arc::clone(&clock), Arc::clone(&journal));
-        let doubtful =
-            recovered::bring_back(&calls, &config.limits, clock.as_ref(), &mut |_| {}).await?;
         let callback_url = settings.callback_url().unwrap_or_default();
         let callback_url = callback_url.expose();
+        let ringing = parts::routing(settings, callback_url);
+        let now = Moment { tick: clock.now(), wall: clock.wall() };
+        let mut rang = RoutingRecovery::new(&ringing, now);
+        let mut line = |record: &Record| rang.line(record);
+        let doubtful =
+            recovered::bring_back(&calls, &config.limits, clock.as_ref(), &mut line).await?;
         let client =
             Client::new(Arc::clone(&azure), calls.clone(), Arc::clone(&clock), callback_url);
         let (greeter, answered) = Greeter::new(client.clone(), calls.clone());
         let greeter = greeter.start();
         let (numbers, table) = parts::numbers(settings, clock.as_ref()).await?;
         let routing = RoutingActor::new(
-            parts::routing(settings, callback_url),
+            ringing,
             table,
             numbers,
             Arc::clone(&clock),
             Arc::clone(&azure),
             greeter.clone().recipient(),
+            Arc::clone(&journal),
         );
-        let routing = routing.start();
+        let routing = routing.resuming(rang.finish()).start();
         let verifier = Verifier::start(
             settings.verify.per_second,
             calls.clone(),
@@ -186,6 +198,7 @@ impl App {
         ));
         let grid = web::Data::new(public::grid::Door {
             routing: routing.clone(),
+            journal,
             clock: Arc::clone(&clock),
             secret: parts::secret(settings.event_grid.require_key, &settings.event_grid.key),
             subscriptions: settings.event_grid.subscriptions.clone(),
@@ -215,7 +228,9 @@ impl App {
             backlog: settings.calls.backlog,
         };
         let keeper = (!settings.store.ephemeral).then(|| {
-            actix::spawn(keep_short(calls.clone(), Arc::clone(&clock), rounds, || async { None }))
+            let routing = routing.clone();
+            let needed = move || needed_since(routing.clone());
+            actix::spawn(keep_short(calls.clone(), Arc::clone(&clock), rounds, needed))
         });
         let servers = listeners.serve(settings, &callbacks, &grid, &private)?;
         tracing::info!(public = public_url, private = private_url, "switchhook serves");
@@ -321,7 +336,8 @@ impl App {
         if let Some(keeper) = &self.keeper {
             keeper.abort();
             let newest = self.calls.journal().state().borrow().newest;
-            if let Err(error) = round(&self.calls, newest, None).await {
+            let needed = needed_since(self.routing.clone()).await;
+            if let Err(error) = round(&self.calls, newest, needed).await {
                 tracing::warn!(%error, "calls could not be written down; the next start takes longer");
             }
         }

@@ -232,6 +232,11 @@ pub const ALL: &[Metric] = &[
             ],
         )],
     ),
+    counter(
+        "switchhook_incoming_resumed_total",
+        "Ringing calls that were unsettled at a restart, by how they went on.",
+        &[these("how", &["resent", "decided", "expired"])],
+    ),
     histogram(
         "switchhook_incoming_ring_left_seconds",
         "Ringing time that was left when a call was decided.",

@@ -5,10 +5,14 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
 
 use super::call::{Cause, Fate, Identity};
-use crate::wire::identifiers::CallConnectionId;
+use super::routing::{self, DecisionRecord, Planned};
+use super::time::Position;
+use crate::wire::identifiers::{CallConnectionId, OperationContext};
 
 /// What became of an event that was heard, noted beside it: bits, so that notes add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +83,52 @@ pub struct Closed {
     pub cause: Cause,
 }
 
+/// A step for a ringing call is about to be sent to Azure. After a restart the very same request is sent
+/// again, so that Azure counts it once, and then the rest of the plan is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trying {
+    /// Where the event stands that told of the ringing.
+    pub rang: Position,
+    /// What is left of the plan; the first of it is the step that is about to be sent.
+    pub plan: Vec<Planned>,
+    /// What the events of an answer carry.
+    pub context: OperationContext,
+    /// `Repeatability-Request-ID`.
+    pub request_id: Uuid,
+    /// `Repeatability-First-Sent`.
+    pub first_sent: Timestamp,
+    /// When the ringing ends.
+    pub deadline: Timestamp,
+    /// The decision, with what was tried so far; without notices, which have lines of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_readable")]
+    pub record: Option<DecisionRecord>,
+}
+
+/// It is settled what became of a ringing call: nothing is done about it any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settled {
+    /// Where the event stands that told of the ringing.
+    pub rang: Position,
+    /// What became of it.
+    pub fate: routing::Fate,
+    /// The application's leg, when the call was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallConnectionId>,
+    /// The decision and all that was tried; without notices, which have lines of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "if_readable")]
+    pub record: Option<DecisionRecord>,
+}
+
+/// Records are for people. One that cannot be read must not hide that a call was acted on.
+fn if_readable<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DecisionRecord>, D::Error> {
+    let json = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(json).ok())
+}
+
 /// A note as the text of a journal line. Structures of texts and numbers; writing them cannot fail.
 pub fn text(note: &impl Serialize) -> Arc<str> {
     serde_json::to_string(note).unwrap_or_default().into()
@@ -92,6 +142,20 @@ impl Claimed {
 }
 
 impl Closed {
+    /// As the text of a line.
+    pub fn text(&self) -> Arc<str> {
+        text(self)
+    }
+}
+
+impl Trying {
+    /// As the text of a line.
+    pub fn text(&self) -> Arc<str> {
+        text(self)
+    }
+}
+
+impl Settled {
     /// As the text of a line.
     pub fn text(&self) -> Arc<str> {
         text(self)

@@ -101,9 +101,10 @@ fn only(replayed: Replayed) -> Restored {
     restored
 }
 
-/// As people see it, without what a restart may change: the next alarm, and standing waits.
+/// As people see it, without what a restart may change: the next alarm, standing waits, and doubt.
 fn seen(mut view: CallView) -> String {
     view.wakes_in_ms = None;
+    view.unverified = false;
     view.waits.clear();
     serde_json::to_string(&view).unwrap()
 }

@@ -9,6 +9,7 @@ mod cli;
 mod dashboards;
 mod emulator;
 mod incoming;
+mod incoming_durable;
 mod isolation;
 mod numbers_http;
 mod numbers_store;

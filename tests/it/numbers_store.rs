@@ -12,9 +12,10 @@ use switchhook::actors::routing::{
 use switchhook::clock::ManualClock;
 use switchhook::ports::{
     Answer, CallAutomation, Clock, HistoryPage, Later, NumberStore, NumberStoreError, Past,
-    Request, UpstreamError,
+    Position, Request, UpstreamError,
 };
 use switchhook::pure::routing::{Change, Changed, Draft, Key, Party, Table, Verdict, WriteError};
+use switchhook::storage::memory::MemoryJournal;
 use switchhook::storage::numbers::MemoryNumbers;
 use switchhook::wire::events::grid::GridEvent;
 use tokio::sync::oneshot;
@@ -124,7 +125,8 @@ impl Desk {
         let (door, ear) = (Arc::<Hanging>::clone(&store), Ear.start().recipient());
         let ticks = Arc::<ManualClock>::clone(&clock);
         let table = Table::default();
-        let routing = RoutingActor::new(settings, table, door, ticks, Arc::new(Azure), ear).start();
+        let (azure, journal) = (Arc::new(Azure), MemoryJournal::new(1 << 20, 1));
+        let routing = RoutingActor::new(settings, table, door, ticks, azure, ear, journal).start();
         Self { clock, store, routing }
     }
 
@@ -198,7 +200,7 @@ async fn i11_lookups_and_decisions_never_wait_for_a_write() {
         }
     });
     let event = GridEvent::parse(&event.to_string()).unwrap();
-    let rang = IncomingRang::of(event, desk.clock.now()).unwrap();
+    let rang = IncomingRang::of(event, desk.clock.now(), Position(1)).unwrap();
     desk.routing.send(rang).await.unwrap().expect("a decision");
     let view = desk.routing.send(Look).await.unwrap();
     assert_eq!((view.decisions.len(), view.table_version, view.writing), (1, 1, 2));

@@ -14,9 +14,10 @@ use switchhook::actors::routing::{
 };
 use switchhook::clock::ManualClock;
 use switchhook::ports::{
-    Answer, CallAutomation, Clock, Later, Request, Tick, UpstreamError, sleep,
+    Answer, CallAutomation, Clock, Later, Position, Request, Tick, UpstreamError, sleep,
 };
 use switchhook::pure::routing::{Changed, Draft, Key, Party, Table, Verdict, WriteError};
+use switchhook::storage::memory::MemoryJournal;
 use switchhook::storage::numbers::MemoryNumbers;
 use switchhook::wire::calling::Operation;
 use switchhook::wire::events::grid::{GridEvent, parse_deliveries};
@@ -128,7 +129,8 @@ impl Desk {
         change(&mut settings);
         let (ticks, door) = (Arc::clone(&clock), Arc::clone(&azure));
         let store = MemoryNumbers::of(&table, 100);
-        let routing = RoutingActor::new(settings, table, store, ticks, door, ear).start();
+        let journal = MemoryJournal::new(1 << 20, 1);
+        let routing = RoutingActor::new(settings, table, store, ticks, door, ear, journal).start();
         Self { clock, azure, heard, routing }
     }
 
@@ -161,7 +163,7 @@ impl Desk {
     }
 
     async fn deliver(&self, event: GridEvent) -> Result<u64, TooManyRing> {
-        let rang = IncomingRang::of(event, self.clock.now()).expect("a ringing call");
+        let rang = IncomingRang::of(event, self.clock.now(), Position(1)).expect("a ringing call");
         self.routing.send(rang).await.unwrap()
     }
 
@@ -621,12 +623,14 @@ async fn i12_notices_are_joined_to_the_decision_about_their_call() {
     let kinds = ["CallStarted", "CallEnded", "RecordingFileStatusUpdated"];
     for kind in kinds {
         let notice = sample(&format!("{kind}.cloudevents-schema.json"));
-        desk.routing.send(NoticeCame(Arc::new(notice))).await.unwrap();
+        let (event, position) = (Arc::new(notice), Position(1));
+        desk.routing.send(NoticeCame { event, position }).await.unwrap();
     }
     let record = desk.settled(id).await;
     assert_eq!(record.notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(), kinds);
     assert!(record.notices[1].duration_of_call.is_some());
-    let stranger = IncomingRang::of(sample("CallEnded.eventgrid-schema.json"), Tick(0));
+    let stranger =
+        IncomingRang::of(sample("CallEnded.eventgrid-schema.json"), Tick(0), Position(1));
     assert!(stranger.is_none(), "only IncomingCall rings");
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use actix::Message;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
-use super::record::DecisionRecord;
-use crate::ports::{HistoryPage, NumberStoreError, Tick};
-use crate::pure::routing::{Draft, Explanation, Key, Numbered, Party, Table, WriteError};
+use crate::ports::{HistoryPage, NumberStoreError, Position, Tick};
+use crate::pure::routing::{
+    DecisionRecord, Draft, Explanation, Incoming, Key, Numbered, Party, Table, WriteError,
+};
 use crate::wire::events::EventKey;
 use crate::wire::events::grid::{GridEvent, GridNews, IncomingCall};
 use crate::wire::identifiers::{
@@ -28,17 +30,37 @@ pub struct IncomingRang {
     pub event_time: Option<String>,
     /// When we received it.
     pub received: Tick,
+    /// Where it stands in the journal.
+    pub position: Position,
+    /// Where the answer goes too, for senders who must not wait for room in the mailbox.
+    pub reply: Option<oneshot::Sender<Result<u64, TooManyRing>>>,
 }
 
 impl IncomingRang {
     /// The news in an Event Grid event, if it is about a ringing call.
-    pub fn of(event: GridEvent, received: Tick) -> Option<Self> {
+    pub fn of(event: GridEvent, received: Tick, position: Position) -> Option<Self> {
         let GridEvent { key, time, news, .. } = event;
         match news {
             GridNews::IncomingCall(call) => {
-                Some(Self { call, event: key, event_time: time, received })
+                Some(Self { call, event: key, event_time: time, received, position, reply: None })
             }
             _ => None,
+        }
+    }
+
+    /// … of which the sender wants to hear over this channel.
+    #[must_use]
+    pub fn telling(self, reply: oneshot::Sender<Result<u64, TooManyRing>>) -> Self {
+        Self { reply: Some(reply), ..self }
+    }
+
+    /// As it is decided on.
+    pub(super) fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            call: &self.call,
+            event: self.event,
+            event_time: self.event_time.as_deref(),
+            received: self.received,
         }
     }
 }
@@ -54,7 +76,18 @@ pub struct TooManyRing {
 /// News: any other Event Grid event about calls. It is noted on the decision for its call (rule I12).
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct NoticeCame(pub Arc<GridEvent>);
+pub struct NoticeCame {
+    /// The event.
+    pub event: Arc<GridEvent>,
+    /// Where it stands in the journal.
+    pub position: Position,
+}
+
+/// A question: from which place on does the routing need the journal to begin anew after a restart?
+/// `None` when it needs nothing. Events that reach the mailbox after this question have later places.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Position>")]
+pub struct NeededSince;
 
 /// A request: write this assignment. Answered when it is safe.
 #[derive(Debug, Message)]

@@ -12,23 +12,26 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use metrics::counter;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::secret::Secret;
 use super::{Sorted, receipt};
-use crate::actors::routing::{IncomingRang, NoticeCame, RoutingActor};
+use crate::actors::routing::{IncomingRang, NoticeCame, RoutingActor, TooManyRing};
 use crate::http::body::read_json;
 use crate::http::problem::{Code, Problem};
-use crate::ports::{Clock, sleep};
+use crate::ports::{Clock, Journal, JournalError, Line, LineKind, Position, Tick, sleep};
 use crate::wire::events::grid::{GridEvent, GridNews, parse_deliveries};
 
-/// A decision that takes longer is not waited for: the telephone rings for thirty seconds, and Event
-/// Grid comes back after ten. It is not made twice (rule I5).
+/// A journal or a decision that takes longer is not waited for: the telephone rings for thirty seconds, and Event
+/// Grid comes back after ten. No decision is made twice (rule I5).
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What stands at this door.
 pub struct Door {
     /// Who decides about ringing calls.
     pub routing: Addr<RoutingActor>,
+    /// Where every event about calls is kept before it is acknowledged.
+    pub journal: Arc<dyn Journal>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The key; `None` only where the settings turn the check off.
@@ -131,54 +134,109 @@ async fn take(
     let read = parse_deliveries(&body, door.max_events)?;
     let Sorted { events, rejected } = Sorted::out("eventgrid", read)?;
     let accepted = events.len();
+    let mut about_calls = Vec::with_capacity(accepted);
+    let mut echo = None;
     for event in events {
-        // The validation event is alone in its request.
-        if let GridNews::Validation { code, url } = event.news {
-            let by_hand = url.is_some();
-            tracing::info!(can_be_opened_by_hand = by_hand, "event grid subscription validated");
-            let echo = ValidationResponse { validation_response: code };
-            return Ok(HttpResponse::Ok().json(echo));
+        match event.news {
+            GridNews::Validation { code, url } => {
+                let by_hand = url.is_some();
+                tracing::info!(
+                    can_be_opened_by_hand = by_hand,
+                    "event grid subscription validated"
+                );
+                echo = Some(ValidationResponse { validation_response: code });
+            }
+            GridNews::SubscriptionDeleted => {
+                tracing::warn!("an event grid subscription to this endpoint was deleted");
+            }
+            GridNews::Other => {}
+            GridNews::IncomingCall(_)
+            | GridNews::CallStarted(_)
+            | GridNews::CallEnded(_)
+            | GridNews::ParticipantAdded(_)
+            | GridNews::ParticipantRemoved(_)
+            | GridNews::RecordingFileStatusUpdated(_) => about_calls.push(event),
         }
-        pass_on(door, event).await?;
     }
-    Ok(receipt(accepted, rejected))
+    if !about_calls.is_empty() {
+        pass_on(door, about_calls).await?;
+    }
+    // The validation event is alone in its request.
+    Ok(echo.map_or_else(|| receipt(accepted, rejected), |echo| HttpResponse::Ok().json(echo)))
 }
 
-/// Hands an event to the routing actor and waits for the decision, not for what follows from it. A
-/// batch that fails halfway comes again whole; what was decided is not decided again (rule I5).
-async fn pass_on(door: &Door, event: GridEvent) -> Result<(), Problem> {
-    let busy = || {
-        counter!("switchhook_mailbox_refusals_total", "actor" => "routing").increment(1);
-        Problem::new(Code::Busy)
+fn busy() -> Problem {
+    counter!("switchhook_mailbox_refusals_total", "actor" => "routing").increment(1);
+    Problem::new(Code::Busy)
+}
+
+fn not_kept(error: JournalError) -> Problem {
+    match error {
+        JournalError::Full => Problem::new(Code::Busy),
+        error => {
+            tracing::error!(%error, "event grid delivery refused");
+            Problem::new(Code::NotKept)
+        }
+    }
+}
+
+/// Journals the events and hands each to the routing actor; waits until they are safe and the calls
+/// among them are decided, not for what follows from it. One that finds no room costs its neighbours
+/// nothing. A batch that is refused comes again whole; what was decided is not decided again (rule I5).
+async fn pass_on(door: &Door, events: Vec<GridEvent>) -> Result<(), Problem> {
+    let (at, received) = (door.clock.wall(), door.clock.now());
+    let line = |event: &GridEvent| Line { kind: LineKind::Rang, at, text: Arc::clone(&event.raw) };
+    let lines = events.iter().map(line).collect();
+    let mut events = events.into_iter();
+    let mut refused = None;
+    let mut verdicts = Vec::new();
+    let kept = door.journal.append(lines, &mut |first| {
+        for (place, event) in (first.0..).zip(events.by_ref()) {
+            match door.put(event, Position(place), received) {
+                Ok(verdict) => verdicts.extend(verdict),
+                Err(problem) => refused = Some(problem),
+            }
+        }
+    });
+    let taken = async {
+        kept.await.map_err(not_kept)?;
+        for verdict in verdicts {
+            let verdict = verdict.await.map_err(|_| Problem::new(Code::ShuttingDown))?;
+            verdict.map_err(|error| Problem::new(Code::Busy).detail(error))?;
+        }
+        refused.map_or(Ok(()), Err)
     };
-    match &event.news {
-        GridNews::IncomingCall(_) => {
-            let Some(rang) = IncomingRang::of(event, door.clock.now()) else { return Ok(()) };
-            // `send` waits for room in a full mailbox, and the sender must hear of it soon. Should the
-            // decision be made all the same, what is sent again is a repeat and has no effect.
-            let decided = tokio::select! {
-                biased;
-                decided = door.routing.send(rang) => decided.map_err(|_| Problem::new(Code::ShuttingDown))?,
-                () = sleep(door.clock.as_ref(), PATIENCE) => return Err(busy()),
-            };
-            decided.map(|_| ()).map_err(|error| Problem::new(Code::Busy).detail(error))
+    tokio::select! {
+        biased;
+        taken = taken => taken,
+        () = sleep(door.clock.as_ref(), PATIENCE) => Err(busy()),
+    }
+}
+
+/// Where the routing actor tells of its decision.
+type Verdict = oneshot::Receiver<Result<u64, TooManyRing>>;
+
+impl Door {
+    /// Puts an event into the mailbox of the routing actor, if there is room.
+    fn put(
+        &self,
+        event: GridEvent,
+        position: Position,
+        received: Tick,
+    ) -> Result<Option<Verdict>, Problem> {
+        if !matches!(event.news, GridNews::IncomingCall(_)) {
+            let notice = NoticeCame { event: Arc::new(event), position };
+            return self.routing.try_send(notice).map(|()| None).map_err(unsent);
         }
-        GridNews::SubscriptionDeleted => {
-            tracing::warn!("an event grid subscription to this endpoint was deleted");
-            Ok(())
-        }
-        GridNews::Validation { .. } => Ok(()),
-        GridNews::CallStarted(_)
-        | GridNews::CallEnded(_)
-        | GridNews::ParticipantAdded(_)
-        | GridNews::ParticipantRemoved(_)
-        | GridNews::RecordingFileStatusUpdated(_)
-        | GridNews::Other => {
-            let notice = NoticeCame(Arc::new(event));
-            door.routing.try_send(notice).map_err(|unsent| match unsent {
-                SendError::Full(_) => busy(),
-                SendError::Closed(_) => Problem::new(Code::ShuttingDown),
-            })
-        }
+        let Some(rang) = IncomingRang::of(event, received, position) else { return Ok(None) };
+        let (reply, verdict) = oneshot::channel();
+        self.routing.try_send(rang.telling(reply)).map(|()| Some(verdict)).map_err(unsent)
+    }
+}
+
+fn unsent<T>(unsent: SendError<T>) -> Problem {
+    match unsent {
+        SendError::Full(_) => busy(),
+        SendError::Closed(_) => Problem::new(Code::ShuttingDown),
     }
 }

@@ -102,7 +102,7 @@ impl Callers {
 }
 
 /// What a step does (rule I8).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Action {
     /// Somebody else is rung instead.
@@ -134,7 +134,7 @@ impl Action {
 }
 
 /// How a call is answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AnswerOptions {
     /// Speech services for prompts and recognition.
@@ -149,7 +149,7 @@ pub struct AnswerOptions {
 }
 
 /// What the caller is told by a rejection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RejectReason {
     /// Nothing in particular.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Assignment, Because, Candidate, CandidateFate, ConditionName, Conditions, Explanation,
@@ -68,7 +69,7 @@ pub enum Outcome {
 }
 
 /// One step that is to be tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
     /// Its place in the assignment, from 0.
     pub step: usize,
@@ -83,22 +84,29 @@ pub fn decide(
     incoming: &Incoming<'_>,
     moment: Moment,
 ) -> Decision {
-    let leg = Leg::of(incoming.call);
     let context = &incoming.call.incoming_call_context;
-    let leave = |verdict, left, ring| {
-        let explanation = unasked(table, &leg, moment.wall, verdict, ring);
-        Decision { outcome: Outcome::Leave { verdict, left }, explanation }
-    };
     if remembered.memory.repeats(moment.tick, incoming.event, context) {
-        return leave(Verdict::Repeated, None, None);
+        return left_alone(table, incoming, moment, Verdict::Repeated, None);
     }
+    decide_remembered(table, remembered, incoming, moment)
+}
+
+/// Decides about a ringing call that is in the memory and was never decided: it was accepted just
+/// before a restart.
+pub fn decide_remembered(
+    table: &Table,
+    remembered: &Remembered,
+    incoming: &Incoming<'_>,
+    moment: Moment,
+) -> Decision {
     let ring = Ring::of(incoming.event_time, incoming.received, moment, remembered.ring_time);
     let (deadline, left) = match ring {
         Ring::Fresh { deadline, left } => (deadline, left),
         Ring::Stale { .. } => {
-            return leave(Verdict::Stale, Some(Duration::ZERO), Some(ring.view()));
+            return left_alone(table, incoming, moment, Verdict::Stale, Some(ring.view()));
         }
     };
+    let leg = Leg::of(incoming.call);
     let (plan, mut explanation) = judge(table, &remembered.guard, &leg, moment);
     explanation.ring = Some(ring.view());
     let outcome = match explanation.verdict {
@@ -106,6 +114,19 @@ pub fn decide(
         verdict => Outcome::Leave { verdict, left: Some(left) },
     };
     Decision { outcome, explanation }
+}
+
+/// A decision for which the table need not be asked.
+fn left_alone(
+    table: &Table,
+    incoming: &Incoming<'_>,
+    moment: Moment,
+    verdict: Verdict,
+    ring: Option<RingView>,
+) -> Decision {
+    let explanation = unasked(table, &Leg::of(incoming.call), moment.wall, verdict, ring);
+    let left = ring.map(|_| Duration::ZERO);
+    Decision { outcome: Outcome::Leave { verdict, left }, explanation }
 }
 
 /// What would be decided if this caller rang that callee at that moment. Remembers nothing.

@@ -1,12 +1,13 @@
 //! What a decision was and why (rule I10), as API answers show it.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Action, Held, Key, Party};
+use crate::wire::identifiers::RawId;
 
 /// The whole tree: every key that was considered, every step, the winner.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// The table that was asked.
@@ -33,7 +34,7 @@ pub struct Explanation {
 }
 
 /// How old an event is and how long the telephone still rings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RingView {
     /// Milliseconds since the ringing began, when it is over.
@@ -44,7 +45,7 @@ pub struct RingView {
 }
 
 /// What came of a ringing call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// There is a plan.
@@ -62,10 +63,11 @@ pub enum Verdict {
 }
 
 /// One key that was considered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Candidate {
     /// Which.
+    #[serde(deserialize_with = "key_as_it_was")]
     pub key: Key,
     /// What became of it.
     pub fate: CandidateFate,
@@ -74,8 +76,14 @@ pub struct Candidate {
     pub version: Option<u64>,
 }
 
+/// Whoever was rung is a candidate, even if nobody could write an assignment for such an id.
+fn key_as_it_was<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(Key::parse(&text).unwrap_or_else(|_| Key::Exact(Party::of_raw(&RawId::new(text)))))
+}
+
 /// What became of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CandidateFate {
     /// Its assignment applies.
@@ -87,7 +95,7 @@ pub enum CandidateFate {
 }
 
 /// One step of the winner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepView {
     /// Its place, from 0.
@@ -102,7 +110,7 @@ pub struct StepView {
 }
 
 /// What became of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StepFate {
     /// Is done first.
@@ -118,7 +126,7 @@ pub enum StepFate {
 }
 
 /// What stood in a step's way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", untagged)]
 pub enum Because {
     /// A condition.
@@ -128,7 +136,7 @@ pub enum Because {
 }
 
 /// The conditions that a step can have, and how they fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ConditionName {
     /// The caller shows a number or id that is not listed.

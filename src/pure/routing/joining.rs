@@ -1,6 +1,8 @@
 //! Rule I12: which call a notice is about.
 
-use crate::wire::events::grid::{CallNotice, IncomingCall};
+use serde::Deserialize;
+
+use crate::wire::events::grid::{CallNotice, GridEvent, GridNews, IncomingCall};
 use crate::wire::identifiers::{CorrelationId, ServerCallId};
 
 /// The ids by which notices are joined to decisions.
@@ -23,6 +25,29 @@ impl CallIds {
         Self {
             correlation: notice.correlation_id.clone(),
             server_call: notice.server_call_id.clone(),
+        }
+    }
+
+    /// Of a notice in an Event Grid event; recordings name their call in the subject only. `None` for
+    /// events that are no notices about calls.
+    pub fn of_event(event: &GridEvent) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Subject {
+            subject: Option<String>,
+        }
+        match &event.news {
+            GridNews::CallStarted(notice)
+            | GridNews::CallEnded(notice)
+            | GridNews::ParticipantAdded(notice)
+            | GridNews::ParticipantRemoved(notice) => Some(Self::of_notice(notice)),
+            GridNews::RecordingFileStatusUpdated(_) => {
+                let read: Subject = serde_json::from_str(&event.raw).ok()?;
+                ids_of_recording(&read.subject?)
+            }
+            GridNews::IncomingCall(_)
+            | GridNews::Validation { .. }
+            | GridNews::SubscriptionDeleted
+            | GridNews::Other => None,
         }
     }
 

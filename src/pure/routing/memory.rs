@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use crate::pure::time::Tick;
+use crate::pure::time::{Position, Tick};
 use crate::wire::events::EventKey;
 use crate::wire::identifiers::IncomingCallContext;
 
@@ -41,9 +41,7 @@ impl Memory {
     /// Remembers an event and its call, and tells whether either was known before.
     pub fn repeats(&mut self, now: Tick, event: EventKey, context: &IncomingCallContext) -> bool {
         self.forget_old(now);
-        // The context gets a name space of its own, so that no event id can pretend to be one.
-        let context = EventKey::of("incomingCallContext", context.as_str());
-        let known = [event, context].map(|key| !self.remember(now, key.0));
+        let known = keys_of(event, context).map(|key| !self.remember(now, key.0));
         known.contains(&true)
     }
 
@@ -82,6 +80,48 @@ impl Memory {
     }
 }
 
+/// Under which keys a call is known. The context gets a name space of its own, so that no event id can
+/// pretend to be one.
+pub(super) fn keys_of(event: EventKey, context: &IncomingCallContext) -> [EventKey; 2] {
+    [event, EventKey::of("incomingCallContext", context.as_str())]
+}
+
+/// Where the events that are young enough to be remembered stand in the journal: a restart needs them.
+#[derive(Debug)]
+pub struct Recent {
+    limits: MemoryLimits,
+    /// In the order in which they came.
+    places: VecDeque<(Tick, Position)>,
+}
+
+impl Recent {
+    /// None yet.
+    pub fn new(limits: MemoryLimits) -> Self {
+        Self { limits, places: VecDeque::new() }
+    }
+
+    /// An event came; it stands there.
+    pub fn came(&mut self, now: Tick, position: Position) {
+        self.forget_old(now);
+        self.places.push_back((now, position));
+        if self.places.len() > self.limits.entries {
+            self.places.pop_front();
+        }
+    }
+
+    /// The first place that is still needed.
+    pub fn first(&mut self, now: Tick) -> Option<Position> {
+        self.forget_old(now);
+        self.places.iter().map(|(_, position)| *position).min()
+    }
+
+    fn forget_old(&mut self, now: Tick) {
+        while self.places.front().is_some_and(|(at, _)| now.since(*at) >= self.limits.age) {
+            self.places.pop_front();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +153,22 @@ mod tests {
         assert!(ask(&mut memory, 59_999, 99, "99"));
         assert!(!ask(&mut memory, 60_000, 98, "98"), "a minute later all is forgotten");
         assert_eq!((memory.len(), memory.seen.len()), (2, 2));
+    }
+
+    #[test]
+    fn i5_places_are_needed_as_long_as_their_events_are_remembered() {
+        let mut recent = Recent::new(LIMITS);
+        assert_eq!(recent.first(Tick(0)), None);
+        // A message may overtake another on its way to us.
+        for (at, place) in [(0, 8), (1, 7), (2, 9)] {
+            recent.came(Tick(at), Position(place));
+        }
+        assert_eq!(recent.first(Tick(60_000)), Some(Position(7)));
+        assert_eq!(recent.first(Tick(60_001)), Some(Position(9)));
+        assert_eq!(recent.first(Tick(60_002)), None);
+        for place in 0..100 {
+            recent.came(Tick(70_000), Position(place));
+        }
+        assert_eq!(recent.first(Tick(70_000)), Some(Position(94)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::KeyError;
 use crate::wire::identifiers::{Identifier, RawId};
@@ -153,6 +153,14 @@ impl fmt::Debug for Party {
 impl Serialize for Party {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for Party {
+    /// What [`Party::text`] gave. Never refuses: whoever was in a call may stand in a file.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(Self::parse(&text).unwrap_or_else(|_| Self::of_raw(&RawId::new(text))))
     }
 }
 

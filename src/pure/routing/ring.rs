@@ -29,8 +29,8 @@ pub enum Ring {
 
 impl Ring {
     /// Compares the event's own time with the calendar. A missing or unreadable time counts from when
-    /// we received the event; a time in the future counts as now, so that another machine's fast clock
-    /// cannot make a telephone ring for longer.
+    /// we received the event, and so does one in the future: another machine's fast clock cannot make a
+    /// telephone ring for longer, not even over a restart.
     pub fn of(
         event_time: Option<&str>,
         received: Tick,
@@ -38,12 +38,8 @@ impl Ring {
         ring_time: Duration,
     ) -> Self {
         let stated = event_time.and_then(|text| text.trim().parse::<Timestamp>().ok());
-        let age = match stated {
-            Some(began) => {
-                Duration::try_from(moment.wall.duration_since(began)).unwrap_or(Duration::ZERO)
-            }
-            None => moment.tick.since(received),
-        };
+        let stated = stated.and_then(|began| moment.wall.duration_since(began).try_into().ok());
+        let age = moment.tick.since(received).max(stated.unwrap_or(Duration::ZERO));
         match ring_time.checked_sub(age).filter(|left| !left.is_zero()) {
             Some(left) => Self::Fresh { deadline: moment.tick + left, left },
             None => Self::Stale { age },
@@ -91,8 +87,9 @@ mod tests {
     }
 
     #[test]
-    fn i4_a_time_in_the_future_counts_as_now() {
+    fn i4_a_time_in_the_future_counts_from_the_receipt() {
         left(Some("2025-11-21T08:30:05Z"), 10_000, Some(30_000));
+        left(Some("2025-11-21T08:30:05Z"), 3_000, Some(23_000));
         left(Some("9999-12-31T23:59:59Z"), 10_000, Some(30_000));
     }
 }

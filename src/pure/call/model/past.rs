@@ -27,6 +27,7 @@ pub(super) struct Past {
 enum Line {
     Heard(Heard, Remark),
     Claimed,
+    Closed,
 }
 
 fn moment(now: u64) -> Moment {
@@ -43,6 +44,7 @@ impl Past {
                 self.lines.push((now, Line::Heard(heard, Remark::default())));
             }
             Happening::Claim => self.lines.push((now, Line::Claimed)),
+            Happening::Reconcile => self.lines.push((now, Line::Closed)),
             Happening::GiveBack(_) => self.given_back = true,
             _ => {}
         }
@@ -85,6 +87,10 @@ impl Past {
                     Line::Claimed => {
                         let at = i64::try_from(*at).unwrap_or_default();
                         replay.claimed(&id, Identity::default(), at);
+                    }
+                    Line::Closed => {
+                        let at = i64::try_from(*at).unwrap_or_default();
+                        replay.closed(&id, Cause::Reconciled, at);
                     }
                 }
             }
