@@ -92,17 +92,61 @@ pub(super) fn open_on(
             .set_repair_callback(|repair| told_repair(repair.progress()))
             .create_with_backend(gate)
     };
-    // The engine asserts what it believes about its own pages; a damaged file can prove it wrong.
-    let db = match catch_unwind(AssertUnwindSafe(open)) {
-        Ok(Ok(db)) => db,
-        Ok(Err(error)) => return Err(StoreError::of(name, error.into())),
-        Err(panic) => return Err(StoreError::damaged(name, panic_text(panic.as_ref()))),
-    };
+    let opened = guarded(open).map_err(|panic| StoreError::damaged(name, panic))?;
+    let db = opened.map_err(|error| StoreError::of(name, error.into()))?;
     Ok(Opened { db, shutter })
 }
 
+impl Opened {
+    /// Closes a file that turned out to be of no use, and leaves it as it is.
+    pub(super) fn leave(self) {
+        self.shutter.shut();
+        let _it_is_of_no_use = guarded(|| drop(self.db));
+    }
+}
+
+/// Does something with the engine, which asserts what it believes about its own pages; a damaged file
+/// can prove it wrong.
+///
+/// # Errors
+/// What the panic said.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_text(panic.as_ref()))
+}
+
+/// Opens or makes the database in a file, and locks it.
+pub(super) fn open_file(
+    path: &Path,
+    cache_bytes: usize,
+    added_flush: Duration,
+) -> Result<Opened, StoreError> {
+    if there(path) {
+        return open_on(file(path)?, path, cache_bytes, added_flush);
+    }
+    // Made under another name, so that a crash half-way leaves no file that looks damaged. The lock is
+    // on the file and moves with it.
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let unfinished = Path::new(&unfinished);
+    let unusable = |error: io::Error| StoreError::unusable(unfinished, &error);
+    let disk = file(unfinished)?;
+    if there(path) {
+        // Somebody else was a moment faster.
+        fs::remove_file(unfinished).map_err(unusable)?;
+        return open_on(file(path)?, path, cache_bytes, added_flush);
+    }
+    disk.set_len(0).map_err(unusable)?;
+    let opened = open_on(disk, unfinished, cache_bytes, added_flush)?;
+    fs::rename(unfinished, path).map_err(unusable)?;
+    Ok(opened)
+}
+
+fn there(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.len() > 0)
+}
+
 /// Opens the file, made when it is missing, and locks it.
-pub(super) fn file(path: &Path) -> Result<Box<dyn StorageBackend>, StoreError> {
+fn file(path: &Path) -> Result<Box<dyn StorageBackend>, StoreError> {
     let unusable = |error: io::Error| StoreError::unusable(path, &error);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -138,7 +182,7 @@ fn told_repair(progress: f64) {
 }
 
 /// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "the engine panicked".to_owned())

@@ -16,7 +16,6 @@ mod tests;
 mod writing;
 
 use std::future::ready;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
@@ -113,17 +112,19 @@ impl RedbJournal {
     pub fn open(folder: &Path, config: JournalConfig) -> Result<Arc<Self>, StoreError> {
         disk::folder(folder)?;
         let file = folder.join(FILE);
-        let shared = Shared::load(disk::file(&file)?, file, config)?;
+        let opened = disk::open_file(&file, config.cache_bytes, config.added_flush)?;
+        let shared = Shared::load(opened, file, config)?;
         disk::flush_names(folder)?;
         Self::with_committer(shared)
     }
 
-    /// Opens the journal on another disk than the machine's.
+    /// Opens the journal on another disk than the machine's. What is left of one whose making was cut
+    /// off is refused as damaged; in a folder such a file never gets its name.
     ///
     /// # Errors
     /// As [`RedbJournal::open`].
     pub fn on(disk: impl StorageBackend, config: JournalConfig) -> Result<Arc<Self>, StoreError> {
-        Self::with_committer(Shared::load(Box::new(disk), PathBuf::from(FILE), config)?)
+        Self::with_committer(Shared::load_on(disk, config)?)
     }
 
     /// A journal without a thread of its own: nothing is written until somebody calls
@@ -135,7 +136,7 @@ impl RedbJournal {
         disk: impl StorageBackend,
         config: JournalConfig,
     ) -> Result<Arc<Self>, StoreError> {
-        let shared = Arc::new(Shared::load(Box::new(disk), PathBuf::from(FILE), config)?);
+        let shared = Arc::new(Shared::load_on(disk, config)?);
         Ok(Arc::new(Self { shared, committer: Mutex::default() }))
     }
 
@@ -171,7 +172,7 @@ impl RedbJournal {
         }
         let db = self.shared.db.write().unwrap_or_else(PoisonError::into_inner).take();
         // After a failure the engine may find its own locks poisoned while it leaves.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        let _it_has_failed_already = disk::guarded(|| drop(db));
     }
 }
 
@@ -182,14 +183,24 @@ impl Drop for RedbJournal {
 }
 
 impl Shared {
-    fn load(
-        disk: Box<dyn StorageBackend>,
-        file: PathBuf,
-        config: JournalConfig,
-    ) -> Result<Self, StoreError> {
-        let Opened { db, shutter } =
-            disk::open_on(disk, &file, config.cache_bytes, config.added_flush)?;
-        let Loaded { writer, first, found } = opening::load(&db, &file, &config)?;
+    fn load_on(disk: impl StorageBackend, config: JournalConfig) -> Result<Self, StoreError> {
+        let file = PathBuf::from(FILE);
+        let (cache_bytes, added_flush) = (config.cache_bytes, config.added_flush);
+        let opened = disk::open_on(Box::new(disk), &file, cache_bytes, added_flush)?;
+        Self::load(opened, file, config)
+    }
+
+    fn load(opened: Opened, file: PathBuf, config: JournalConfig) -> Result<Self, StoreError> {
+        let loaded = disk::guarded(|| opening::load(&opened.db, &file, &config))
+            .unwrap_or_else(|panic| Err(StoreError::damaged(&file, panic)));
+        let Loaded { writer, first, found } = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                opened.leave();
+                return Err(error);
+            }
+        };
+        let Opened { db, shutter } = opened;
         let telling = Telling::register();
         telling.found(found);
         let state = watch::Sender::new(state_of(&writer));
@@ -213,10 +224,9 @@ impl Shared {
         let Some(batch) = self.queue.take(wait) else { return false };
         self.telling.queued(self.queue.len());
         let watch = Stopwatch::start();
-        match catch_unwind(AssertUnwindSafe(|| self.write(&batch))) {
+        match disk::guarded(|| self.write(&batch)) {
             Ok(Ok(done)) => self.committed(batch, done, watch.elapsed()),
-            Ok(Err(why)) => self.failed(batch, why),
-            Err(panic) => self.failed(batch, disk::panic_text(panic.as_ref())),
+            Ok(Err(why)) | Err(why) => self.failed(batch, why),
         }
         true
     }

@@ -8,6 +8,7 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use super::Shared;
 use super::format::{Head, LINES, META, REMARKS, SNAPSHOTS, decode};
 use crate::ports::{Found, JournalError, Page, Position, Record, Remark};
+use crate::storage::disk::guarded;
 
 /// Why something could not be read.
 pub(super) struct Unreadable(String);
@@ -28,7 +29,8 @@ impl Shared {
         let Some(db) = db.as_ref() else {
             return Err(JournalError::Unreadable("it was closed".into()));
         };
-        read(db).map_err(|Unreadable(why)| JournalError::Unreadable(why.into()))
+        let read = guarded(|| read(db)).unwrap_or_else(|panic| Err(Unreadable(panic)));
+        read.map_err(|Unreadable(why)| JournalError::Unreadable(why.into()))
     }
 
     /// The lines at these places, safe or not.
