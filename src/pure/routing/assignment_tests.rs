@@ -135,3 +135,29 @@ fn an_assignment_shows_no_numbers_in_debug_output() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[test]
+fn plans_are_read_back_from_their_text() {
+    let actions = [
+        json!({"type": "redirect", "target": "+14255550100"}),
+        json!({"type": "redirect", "target": "8:acs:x_y"}),
+        json!({"type": "redirect", "target": "8:acs:\\x"}),
+        json!({"type": "answer"}),
+    ];
+    for action in actions {
+        let draft = Draft::parse(&json!({"steps": [{"action": action}]})).unwrap();
+        let text = serde_json::to_string(&draft.steps).unwrap();
+        assert_eq!(Step::parse_plan(&text).unwrap(), draft.steps, "{text}");
+        let spaced = text.replace(':', ": ").replace(": acs: ", ":acs:");
+        assert_eq!(Step::parse_plan(&spaced).unwrap(), draft.steps, "{spaced}");
+    }
+    for bad in [
+        "",
+        "{}",
+        "[]",
+        r#"[{"action":{"type":"redirect","target":"nobody"}}]"#,
+        r#"[{"action":{"type":"redirect","target":"+1","x":"+2"}}]"#,
+    ] {
+        assert!(Step::parse_plan(bad).is_err(), "{bad}");
+    }
+}

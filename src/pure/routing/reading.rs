@@ -85,6 +85,17 @@ pub(super) fn all_steps(steps: &[Value]) -> Read<Arc<[Step]>> {
     }
 }
 
+/// The plan of one redirect, written without blanks and escapes; `None` for everything else.
+pub(super) fn plain_redirect(text: &str) -> Option<Arc<[Step]>> {
+    let target = text.strip_prefix(r#"[{"action":{"type":"redirect","target":""#)?;
+    let target = target.strip_suffix(r#""}}]"#)?;
+    if target.contains(['"', '\\']) {
+        return None;
+    }
+    let target = Party::parse(target).ok().filter(|target| !target.is_anonymous())?;
+    Some(Arc::new([Step { when: None, action: Action::Redirect { target } }]))
+}
+
 fn step(json: &Value, at: &str) -> Read<Step> {
     let members = Members::of(json, at, &["when", "action"])?;
     let when = members.get("when").map(|(at, json)| conditions(json, &at)).transpose()?;

@@ -14,7 +14,7 @@ use super::{Assignment, Digits, Draft, Key, Numbered, Party, Step};
 /// A chunk that grows beyond so many entries is cut in two.
 const CHUNK: usize = 256;
 
-pub(super) type Entry = (Key, Arc<Assignment>);
+type Entry = (Key, Arc<Assignment>);
 
 /// The number assignments at one version (rule I7).
 #[derive(Clone, Debug, Default)]
@@ -104,8 +104,11 @@ impl Table {
         Self::of(version, entries)
     }
 
-    /// A table of these entries, whatever their order.
-    pub(super) fn of(version: u64, mut entries: Vec<Entry>) -> Result<Self, WriteError> {
+    /// … of assignments that share their plans already.
+    ///
+    /// # Errors
+    /// [`WriteError::Twice`] and [`WriteError::Cycle`].
+    pub fn of(version: u64, mut entries: Vec<(Key, Arc<Assignment>)>) -> Result<Self, WriteError> {
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(WriteError::Twice { key: pair[0].0.clone() });

@@ -29,8 +29,8 @@ pub const FORMAT: u64 = 1;
 
 /// Assignments are read once and then live in memory; the file needs no more than this for its pages.
 const CACHE_BYTES: usize = 4 << 20;
-/// Plans that are recognised while loading, so that blocks of numbers with the same one load quickly.
-const PLANS: usize = 4_096;
+/// Plans that are recognised while loading, so that numbers with the same one share it.
+const PLANS: usize = 65_536;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const ASSIGNMENTS: TableDefinition<&str, (u64, Option<&str>, &str)> =
@@ -289,12 +289,12 @@ impl Inner {
             let key = Key::parse(key).map_err(|error| format!("a key is none: {error}"))?;
             let steps = plan(&mut plans, steps)?;
             let note = note.map(RedactedText::new);
-            assignments.push((key, Assignment { steps, version, note }));
+            assignments.push((key, Arc::new(Assignment { steps, version, note })));
         }
         if sum != wanted {
             return Err("assignments are not as they were written".to_owned());
         }
-        Table::load(version, assignments).map_err(said)
+        Table::of(version, assignments).map_err(said)
     }
 
     fn commit(&self, change: &Change) -> Result<(), NumberStoreError> {
@@ -422,14 +422,22 @@ fn write_assignments(writing: &WriteTransaction, keys: &[KeyChange], sum: u64) -
     Ok(sum)
 }
 
-/// FNV-1a over all of a row, each part ended by a byte that no text has.
+/// A number that any change of a row changes; each part is begun with its length.
 fn digest(key: &str, version: u64, note: Option<&str>, steps: &str) -> u64 {
-    let version = version.to_le_bytes();
-    let note = note.map_or(&b"\xfe"[..], str::as_bytes);
-    let parts = [key.as_bytes(), &version, note, steps.as_bytes()];
-    let eat = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    let eat_part = |hash, part: &[u8]| eat(part.iter().copied().fold(hash, eat), 0xff);
-    parts.into_iter().fold(0xcbf2_9ce4_8422_2325, eat_part)
+    // Every step is one to one, so that one changed word can never be made good by those after it.
+    let eat =
+        |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let eat_text = |hash: u64, text: &str| {
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        let hash = eat(hash, text.len() as u64);
+        let hash = words.iter().fold(hash, |hash, word| eat(hash, u64::from_le_bytes(*word)));
+        eat(hash, u64::from_le_bytes(last))
+    };
+    let hash = eat_text(eat(0, version), key);
+    let hash = note.map_or_else(|| eat(hash, u64::MAX), |note| eat_text(hash, note));
+    eat_text(hash, steps)
 }
 
 /// The plan that a text stands for, the same one for the same text.
@@ -437,8 +445,7 @@ fn plan(plans: &mut HashMap<String, Arc<[Step]>>, text: &str) -> Said<Arc<[Step]
     if let Some(known) = plans.get(text) {
         return Ok(Arc::clone(known));
     }
-    let json = serde_json::from_str(text).map_err(said)?;
-    let plan = Step::parse_plan(&json).map_err(said)?;
+    let plan = Step::parse_plan(text).map_err(said)?;
     if plans.len() < PLANS {
         plans.insert(text.to_owned(), Arc::clone(&plan));
     }
