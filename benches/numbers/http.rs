@@ -1,6 +1,7 @@
-//! P2, P2b and P6: the webhook against a bare actix-web handler that parses (and verifies) the same.
+//! P2, P2b, P3 and P6: the webhook against a bare actix-web handler that parses (and verifies) the same.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,13 +12,15 @@ use switchhook::clock::SystemClock;
 use switchhook::http::public::callbacks::{Door, receive};
 use switchhook::http::public::secret::Secret;
 use switchhook::http::public::token::{TokenCheck, TokenConfig};
-use switchhook::ports::{Later, PublishedKeys, SigningKey};
+use switchhook::ports::{Journal, Later, PublishedKeys, SigningKey};
+use switchhook::storage::journal::{JournalConfig, RedbJournal};
 use switchhook::storage::memory::MemoryJournal;
 use switchhook::wire::events::parse_callbacks;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::events::{body, event};
+use crate::plain::PlainFile;
 use crate::report::{median, say, thousands};
 use crate::tokens;
 
@@ -57,8 +60,8 @@ pub fn p2() {
     compare(
         "P2  webhook, journal off, against a bare handler",
         0.8,
-        &["1000", "-"],
-        &["0", "-"],
+        &["1000", "-", "memory"],
+        &["0", "-", "memory"],
         None,
     );
 }
@@ -68,13 +71,31 @@ pub fn p2b() {
     let (token, key) = tokens::make();
     let keys = format!("{},{}", key.modulus, key.exponent);
     let name = "P2b webhook with JWT, against a bare handler with JWT";
-    compare(name, 0.85, &["1000", &keys], &["0", &keys], Some(&token));
+    compare(name, 0.85, &["1000", &keys, "memory"], &["0", &keys, "memory"], Some(&token));
 }
 
 /// P6: a million live calls against a thousand.
 pub fn p6() {
     let name = "P6  webhook at 1,000,000 live calls, against 1,000";
-    compare(name, 0.7, &["1000000", "-"], &["1000", "-"], None);
+    compare(name, 0.7, &["1000000", "-", "memory"], &["1000", "-", "memory"], None);
+}
+
+/// P3: the journal on disk, against the journal in memory; and what a plain file with the same group
+/// commit reaches, which is the limit of this disk.
+pub fn p3() {
+    let memory = ["1000", "-", "memory"];
+    for (name, ours, added) in [
+        ("P3  journal on disk, against memory", "disk", "0"),
+        ("P3  … with 2 ms added to each flush", "disk", "2"),
+    ] {
+        compare(name, 0.5, &["1000", "-", ours, added], &memory, None);
+    }
+    for (name, added) in [
+        ("P3  limit: a plain file, fsynced in groups, against memory", "0"),
+        ("P3  limit: … with 2 ms added to each flush", "2"),
+    ] {
+        compare(name, 0.5, &["1000", "-", "plain", added], &memory, None);
+    }
 }
 
 struct Server {
@@ -145,6 +166,20 @@ async fn parse_only(bare: web::Data<Bare>, request: HttpRequest, body: web::Byte
     }
 }
 
+/// `memory`, or `disk` or `plain` with the milliseconds that are added to each flush.
+fn journal(words: &[String], folder: &Path) -> Arc<dyn Journal> {
+    let added = words.get(1).and_then(|word| word.parse().ok()).map_or(0, |ms: u64| ms);
+    let added_flush = Duration::from_millis(added);
+    match words[0].as_str() {
+        "disk" => {
+            let config = JournalConfig { added_flush, ..JournalConfig::default() };
+            RedbJournal::open(folder, config).expect("a journal")
+        }
+        "plain" => PlainFile::open(&folder.join("plain"), added_flush),
+        _ => MemoryJournal::new(1024 * 1024, 1),
+    }
+}
+
 /// A server in a process of its own: with calls ours, without the bare one. Prints its port.
 pub fn child(words: &[String]) {
     let count: usize = words[0].parse().expect("a number");
@@ -161,7 +196,8 @@ pub fn child(words: &[String]) {
             say(&server.addrs()[0].port().to_string());
             return server.run().await.expect("serves");
         }
-        let journal = MemoryJournal::new(1024 * 1024, 1);
+        let folder = tempfile::tempdir_in(".").expect("a folder");
+        let journal = journal(&words[2..], folder.path());
         let calls = Calls::start(&CallsConfig::default(), SystemClock::start(), journal);
         for n in 0..count {
             let event = event(n, 0xffff, "CallConnected", "operation-1", "");

@@ -6,7 +6,9 @@ mod core;
 mod events;
 mod http;
 mod memory;
+mod plain;
 mod report;
+mod restart;
 mod tokens;
 
 /// The allocator of the program itself.
@@ -21,6 +23,8 @@ fn main() {
         match role.as_str() {
             "memory" => memory::child(&rest),
             "server" => http::child(&rest),
+            "fill" => restart::fill(&rest),
+            "open" => restart::open(&rest),
             other => report::say(&format!("no such child: {other}")),
         }
         return;
@@ -35,10 +39,16 @@ fn main() {
     if wanted("p2b") {
         http::p2b();
     }
+    if wanted("p3") {
+        http::p3();
+    }
     if wanted("p5") {
         memory::p5();
     }
     if wanted("p6") {
         http::p6();
+    }
+    if wanted("p8") {
+        restart::p8();
     }
 }

@@ -77,7 +77,7 @@ async fn settle() {
 }
 
 /// Resident bytes of this process.
-fn resident() -> f64 {
+pub fn resident() -> f64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: f64 = statm.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0.0);
     pages * 4096.0

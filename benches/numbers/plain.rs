@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use switchhook::ports::{
-    Found, Journal, JournalError, JournalState, Later, Line, Page, Placed, Position, Record, Remark,
-    Snapshots,
+    Found, Journal, JournalError, JournalState, Later, Line, Page, Placed, Position, Record,
+    Remark, Snapshots,
 };
 use tokio::sync::{oneshot, watch};
 
