@@ -580,11 +580,10 @@ async fn i8_an_answered_call_is_settled_only_when_it_was_claimed() {
 async fn i9_a_redirect_that_may_have_been_made_is_followed_after_a_restart() {
     let redirect = json!({"action": {"type": "redirect", "target": "8:acs:r_u"}});
     let mut world = World::new(&json!([action("ignore")]));
-    let plan = |steps: Value| Draft::parse(&json!({ "steps": steps })).unwrap();
-    let put = |table: &Table, key: &str, steps| {
-        table.put(&Key::parse(key).unwrap(), plan(steps), None).unwrap().0
-    };
-    world.table = put(&world.table, "+14255550100", json!([redirect, action("reject")]));
+    let steps = json!({"steps": [redirect, action("reject")]});
+    let key = Key::parse("+14255550100").unwrap();
+    let (table, _) = world.table.put(&key, Draft::parse(&steps).unwrap(), None).unwrap();
+    world.table = table;
     let routing = world.start();
     world.ring(Some(&routing), "a").await;
     world.until_settled(1).await;
@@ -671,7 +670,7 @@ async fn i2_every_event_about_calls_is_in_the_journal_when_it_is_acknowledged() 
     let other = json!({"id": "o", "source": "/r", "type": "Else.Where", "data": {}});
     let batch = json!([world.event("a", "a", FRESH), 7, notice, other]);
     assert_eq!(delivered!(app, &batch).await, StatusCode::OK);
-    let kept: Vec<Value> = world.disk.notes(LineKind::Rang).iter().map(|it| read(it)).collect();
+    let kept: Vec<Value> = world.disk.notes(LineKind::Rang).iter().map(read).collect();
     assert_eq!(kept, [batch[0].clone(), notice]);
     world.until_settled(1).await;
     assert_eq!(decision(&routing).await.notices.len(), 1);
