@@ -83,9 +83,11 @@ pub async fn keep_short<F: Future<Output = Option<Position>>>(
     needed_since: impl Fn() -> F,
 ) {
     let mut state = calls.journal().state();
+    // What others still need is not covered; a round is due when so many lines have come since the last.
+    let mut left = 0;
     loop {
         tokio::select! {
-            grown = state.wait_for(|state| state.uncovered >= rounds.lines) => {
+            grown = state.wait_for(|state| state.uncovered >= left + rounds.lines) => {
                 if grown.is_err() {
                     return;
                 }
@@ -103,6 +105,7 @@ pub async fn keep_short<F: Future<Output = Option<Position>>>(
         if round(&calls, newest, needed_since().await).await.is_err() {
             return;
         }
+        left = state.borrow().uncovered;
     }
 }
 

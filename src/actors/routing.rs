@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, MessageResult, Recipient};
+use actix::{Actor, ActorContext, Context, Handler, MessageResult, Recipient};
 use jiff::Timestamp;
 
 use self::acting::Acting;
@@ -31,7 +31,7 @@ use crate::wire::identifiers::RedactedText;
 pub use messages::{
     CallAnswered, ChangeError, DropNumber, Explain, GetNumber, GetTable, IncomingRang, ListChanges,
     ListNumbers, Look, MAX_CHANGES, MAX_PAGE, NeededSince, NoticeCame, NumberPage, PutNumber,
-    RollBack, RolledBack, RoutingView, TooManyRing,
+    Retire, RollBack, RolledBack, RoutingView, TooManyRing,
 };
 pub use recovery::{Resumed, RoutingRecovery};
 
@@ -180,5 +180,13 @@ impl Handler<Look> for RoutingActor {
             writing: self.desk.waiting(),
             store_failed: self.desk.failed(),
         })
+    }
+}
+
+impl Handler<Retire> for RoutingActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }

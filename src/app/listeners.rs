@@ -4,11 +4,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpServer};
 
 use super::StartError;
-use crate::http::private::{self, Private};
-use crate::http::public::{self, callbacks, grid};
+use super::doors::Doors;
+use crate::http::{private, public};
 use crate::settings::Settings;
 
 /// Both listeners, bound and not yet serving.
@@ -43,11 +43,9 @@ impl Listeners {
     pub(super) fn serve(
         self,
         settings: &Settings,
-        callbacks: &web::Data<callbacks::Door>,
-        grid: &web::Data<grid::Door>,
-        private: &Private,
+        doors: &Doors,
     ) -> Result<Vec<ServerHandle>, StartError> {
-        let (callbacks, grid) = (callbacks.clone(), grid.clone());
+        let (callbacks, grid) = (doors.callbacks.clone(), doors.grid.clone());
         let listen = |address: String| move |error| StartError::Listen { address, error };
         let faces_internet = HttpServer::new(move || {
             App::new().configure(public::routes(callbacks.clone(), grid.clone()))
@@ -60,7 +58,7 @@ impl Listeners {
         .listen(self.public)
         .map_err(listen("the public listener".to_owned()))?
         .run();
-        let private = private.clone();
+        let private = doors.private.clone();
         let faces_us =
             HttpServer::new(move || App::new().configure(private::routes(private.clone())))
                 // A long poll is silent for minutes, and its client may be, too.

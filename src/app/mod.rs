@@ -5,6 +5,7 @@
 mod answered;
 pub mod demo;
 pub mod dev;
+mod doors;
 mod listeners;
 mod parts;
 mod recovered;
@@ -15,22 +16,22 @@ use std::time::Duration;
 
 use actix::{Actor, Addr};
 use actix_web::dev::ServerHandle;
-use actix_web::web;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use answered::Answered;
 use answered::Greeter;
+use doors::Inside;
 pub use listeners::Listeners;
 
 use crate::actors::Calls;
 use crate::actors::recovery::{Rounds, keep_short, round};
-use crate::actors::routing::{ChangeError, NeededSince, PutNumber, RoutingActor, RoutingRecovery};
+use crate::actors::routing::{
+    ChangeError, NeededSince, PutNumber, Retire, RoutingActor, RoutingRecovery,
+};
 use crate::actors::verifier::Verifier;
 use crate::client::Client;
-use crate::http::private::probes::{Probes, Readiness, Unready};
-use crate::http::private::{Desk, Private, admin, auth, numbers};
-use crate::http::public;
+use crate::http::private::probes::{Readiness, Unready};
 use crate::ports::{CallAutomation, Clock, JournalError, JournalState, Position, Record, sleep};
 use crate::pure::routing::{AssignmentError, Draft, Key, KeyError};
 use crate::pure::time::Moment;
@@ -110,6 +111,14 @@ pub struct App {
     _greeter: Addr<Greeter>,
 }
 
+fn rounds(settings: &Settings) -> Rounds {
+    Rounds {
+        lines: settings.store.snapshot_lines,
+        every: SNAPSHOTS_EVERY.min(settings.store.max_age / 4),
+        backlog: settings.calls.backlog,
+    }
+}
+
 /// From where on the routing needs its lines.
 async fn needed_since(routing: Addr<RoutingActor>) -> Option<Position> {
     // An actor that is gone is not there to be made again from them.
@@ -150,7 +159,9 @@ impl App {
         let settings = &settings;
         let (public_url, private_url) = (listeners.public_url(), listeners.private_url());
         let azure: Arc<dyn CallAutomation> = Arc::new(parts::azure(settings, &clock)?);
+        // Both files are open before anything lives that would keep one of them open.
         let (journal, file) = parts::journal(settings)?;
+        let (numbers, table) = parts::numbers(settings, clock.as_ref()).await?;
         let config = parts::calls(settings);
         let calls = Calls::start(&config, Arc::clone(&clock), Arc::clone(&journal));
         let callback_url = settings.callback_url().unwrap_or_default();
@@ -165,7 +176,6 @@ impl App {
             Client::new(Arc::clone(&azure), calls.clone(), Arc::clone(&clock), callback_url);
         let (greeter, answered) = Greeter::new(client.clone(), calls.clone());
         let greeter = greeter.start();
-        let (numbers, table) = parts::numbers(settings, clock.as_ref()).await?;
         let routing = RoutingActor::new(
             ringing,
             table,
@@ -185,54 +195,22 @@ impl App {
         verifier.check_all(doubtful);
         let readiness = Arc::new(Readiness::new(Arc::clone(verifier.progress())));
         actix::spawn(watch_journal(journal.state(), Arc::clone(&readiness)));
-        let tokens = parts::token_check(settings, &clock)?;
-        if let Some(tokens) = tokens.clone() {
-            actix::spawn(async move { tokens.warm().await });
-        }
-        let callbacks = web::Data::new(public::callbacks::Door::new(
-            calls.clone(),
-            parts::secret(settings.callbacks.require_key, &settings.callbacks.key),
-            tokens,
-            settings.callbacks.max_body_bytes,
-            settings.callbacks.max_events,
-        ));
-        let grid = web::Data::new(public::grid::Door {
+        let inside = Inside {
+            calls: calls.clone(),
             routing: routing.clone(),
             journal,
+            azure,
+            readiness: Arc::clone(&readiness),
+            render,
             clock: Arc::clone(&clock),
-            secret: parts::secret(settings.event_grid.require_key, &settings.event_grid.key),
-            subscriptions: settings.event_grid.subscriptions.clone(),
-            max_body_bytes: settings.event_grid.max_body_bytes,
-            max_events: settings.event_grid.max_events,
-        });
-        let max_body_bytes = settings.private.max_body_bytes;
-        let private = Private {
-            desk: web::Data::new(Desk {
-                calls: calls.clone(),
-                clock: Arc::clone(&clock),
-                max_body_bytes,
-                wait_timeout: settings.calls.wait_timeout,
-                max_wait: settings.calls.max_wait,
-            }),
-            routing: web::Data::new(numbers::RoutingDesk {
-                routing: routing.clone(),
-                max_body_bytes,
-            }),
-            guard: web::Data::new(auth::Guard::new(parts::tokens(settings))),
-            probes: web::Data::new(Probes { readiness: Arc::clone(&readiness), render }),
-            admin: web::Data::new(admin::AdminDesk { azure, config: parts::config(settings)? }),
         };
-        let rounds = Rounds {
-            lines: settings.store.snapshot_lines,
-            every: SNAPSHOTS_EVERY.min(settings.store.max_age / 4),
-            backlog: settings.calls.backlog,
-        };
-        let keeper = (!settings.store.ephemeral).then(|| {
+        let doors = inside.doors(settings)?;
+        let keeper = file.is_some().then(|| {
             let routing = routing.clone();
             let needed = move || needed_since(routing.clone());
-            actix::spawn(keep_short(calls.clone(), Arc::clone(&clock), rounds, needed))
+            actix::spawn(keep_short(calls.clone(), Arc::clone(&clock), rounds(settings), needed))
         });
-        let servers = listeners.serve(settings, &callbacks, &grid, &private)?;
+        let servers = listeners.serve(settings, &doors)?;
         tracing::info!(public = public_url, private = private_url, "switchhook serves");
         Ok(Self {
             public_url,
@@ -341,6 +319,7 @@ impl App {
                 tracing::warn!(%error, "calls could not be written down; the next start takes longer");
             }
         }
+        let _stopped = self.routing.send(Retire).await;
         self.calls.stop();
         if let Some(file) = &self.file {
             file.close();

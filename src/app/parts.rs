@@ -198,10 +198,11 @@ pub(super) fn config(settings: &Settings) -> Result<Box<RawValue>, StartError> {
     serde_json::value::to_raw_value(&settings.effective()).map_err(|error| bad("settings", error))
 }
 
-/// The journal that the settings name; the file too, when there is one, because it is to be closed.
-pub(super) fn journal(
-    settings: &Settings,
-) -> Result<(Arc<dyn Journal>, Option<Arc<RedbJournal>>), StartError> {
+/// A journal; the file too, when it is one, because it is to be closed.
+pub(super) type Opened = (Arc<dyn Journal>, Option<Arc<RedbJournal>>);
+
+/// The journal that the settings name.
+pub(super) fn journal(settings: &Settings) -> Result<Opened, StartError> {
     let config = JournalConfig {
         queue_lines: settings.store.queue_lines,
         queue_bytes: settings.store.queue_bytes,

@@ -129,8 +129,15 @@ impl Stage {
     pub async fn restarted(self) -> Self {
         let Self { app, emulator, http, settings, clock } = self;
         app.drain().await;
-        let started = App::start(&settings, Arc::clone(&clock)).await;
-        let app = started.expect("the app starts again");
+        // The files are free when the last part of the old one has let go of them.
+        let app = eventually("the store", || async {
+            match App::start(&settings, Arc::clone(&clock)).await {
+                Ok(app) => Some(app),
+                Err(error) if error.to_string().contains("in use") => None,
+                Err(error) => panic!("{error}"),
+            }
+        })
+        .await;
         Self { app, emulator, http, settings, clock }
     }
 

@@ -89,6 +89,12 @@ pub struct NoticeCame {
 #[rtype(result = "Option<Position>")]
 pub struct NeededSince;
 
+/// A request: stop, and let go of the store. Calls that are being acted on are acted on after the next
+/// start, should they still ring.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Retire;
+
 /// A request: write this assignment. Answered when it is safe.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Numbered, ChangeError>")]
