@@ -37,6 +37,7 @@ use crate::pure::time::Moment;
 use crate::settings::Settings;
 use crate::storage::StoreError;
 use crate::storage::journal::RedbJournal;
+use crate::storage::numbers::NumberFile;
 
 /// Changed calls are written down at least this often, so that the journal may forget old events.
 const SNAPSHOTS_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -107,6 +108,7 @@ pub struct App {
     drain: Duration,
     keeper: Option<JoinHandle<()>>,
     file: Option<Arc<RedbJournal>>,
+    number_file: Option<Arc<NumberFile>>,
     _greeter: Addr<Greeter>,
 }
 
@@ -165,11 +167,11 @@ impl App {
             Client::new(Arc::clone(&azure), calls.clone(), Arc::clone(&clock), callback_url);
         let (greeter, answered) = Greeter::new(client.clone(), calls.clone());
         let greeter = greeter.start();
-        let (numbers, table) = parts::numbers(settings, clock.as_ref()).await?;
+        let numbers = parts::numbers(settings, clock.as_ref()).await?;
         let routing = RoutingActor::new(
             ringing,
-            table,
-            numbers,
+            numbers.table,
+            numbers.store,
             Arc::clone(&clock),
             Arc::clone(&azure),
             greeter.clone().recipient(),
@@ -248,6 +250,7 @@ impl App {
             drain: settings.drain.timeout,
             keeper,
             file,
+            number_file: numbers.file,
             _greeter: greeter,
         })
     }
@@ -343,6 +346,9 @@ impl App {
         }
         self.calls.stop();
         if let Some(file) = &self.file {
+            file.close();
+        }
+        if let Some(file) = &self.number_file {
             file.close();
         }
         if left > 0 {

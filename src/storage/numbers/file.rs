@@ -11,11 +11,12 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, StorageBackend, StorageError, TableDefinition, TableError,
+    WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ const ASSIGNMENTS: TableDefinition<&str, (u64, Option<&str>, &str)> =
     TableDefinition::new("assignments");
 const CHANGES: TableDefinition<u64, &str> = TableDefinition::new("changes");
 const CHANGED: TableDefinition<(u64, &str), &str> = TableDefinition::new("changed");
+
+const CLOSED: &str = "it was closed";
 
 /// Rows of [`META`].
 const FORMAT_ROW: &str = "format";
@@ -93,7 +96,8 @@ pub struct NumberFile {
 }
 
 struct Inner {
-    database: Database,
+    /// `None` once it is closed.
+    database: RwLock<Option<Database>>,
     limit: u64,
     failed: OnceLock<Arc<str>>,
 }
@@ -152,6 +156,7 @@ impl NumberFile {
             error => damaged(error.to_string()),
         })?;
         let limit = u64::try_from(history).unwrap_or(u64::MAX);
+        let database = RwLock::new(Some(database));
         let inner = Inner { database, limit, failed: OnceLock::new() };
         match inner.format().map_err(damaged)? {
             None => inner.begin().map_err(|error| damaged(error.to_string()))?,
@@ -162,6 +167,15 @@ impl NumberFile {
         }
         let table = inner.load().map_err(damaged)?;
         Ok((Arc::new(Self { inner: Arc::new(inner) }), table))
+    }
+
+    /// Ends what is being written and closes the file, so that another process may have it. Whoever
+    /// comes later is refused.
+    pub fn close(&self) {
+        let mut database = self.inner.database.write().unwrap_or_else(PoisonError::into_inner);
+        let database = database.take();
+        // After a failure the engine may find its own locks poisoned while it leaves.
+        let _it_has_failed_already = catch_unwind(AssertUnwindSafe(|| drop(database)));
     }
 
     /// Does it where waiting for the disk holds up nobody.
@@ -232,7 +246,7 @@ fn unreadable(error: String) -> NumberStoreError {
 impl Inner {
     /// The format of the file; `None` for a file without anything in it.
     fn format(&self) -> Said<Option<u64>> {
-        let reading = self.database.begin_read().map_err(said)?;
+        let reading = self.reading()?;
         match reading.open_table(META) {
             Ok(meta) => {
                 let row = meta.get(FORMAT_ROW).map_err(said)?;
@@ -250,7 +264,8 @@ impl Inner {
 
     /// The first transaction.
     fn begin(&self) -> Result<(), redb::Error> {
-        let writing = self.writing()?;
+        let database = self.database();
+        let writing = writing(&database)?;
         let mut meta = writing.open_table(META)?;
         for (row, value) in [(FORMAT_ROW, FORMAT), (VERSION_ROW, 0), (OLDEST_ROW, 0), (SUM_ROW, 0)]
         {
@@ -263,16 +278,17 @@ impl Inner {
         Ok(writing.commit()?)
     }
 
-    /// A transaction whose end is on the disk, in two phases, and after which an open file that is cut
-    /// off needs no long repair.
-    fn writing(&self) -> Result<WriteTransaction, redb::Error> {
-        let mut writing = self.database.begin_write()?;
-        writing.set_quick_repair(true);
-        Ok(writing)
+    /// Whoever holds this holds up the closing.
+    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reading(&self) -> Said<ReadTransaction> {
+        self.database().as_ref().ok_or(CLOSED)?.begin_read().map_err(said)
     }
 
     fn load(&self) -> Said<Table> {
-        let reading = self.database.begin_read().map_err(said)?;
+        let reading = self.reading()?;
         let meta = reading.open_table(META).map_err(said)?;
         let row = |name| -> Said<u64> {
             let row = meta.get(name).map_err(said)?;
@@ -311,7 +327,8 @@ impl Inner {
     }
 
     fn write(&self, change: &Change) -> Said<()> {
-        let writing = self.writing().map_err(said)?;
+        let database = self.database();
+        let writing = writing(&database).map_err(said)?;
         {
             let mut meta = writing.open_table(META).map_err(said)?;
             let newest = meta.get(VERSION_ROW).map_err(said)?.map_or(0, |row| row.value());
@@ -352,7 +369,7 @@ impl Inner {
     }
 
     fn history(&self, before: Option<u64>, limit: usize) -> Said<HistoryPage> {
-        let reading = self.database.begin_read().map_err(said)?;
+        let reading = self.reading()?;
         let meta = reading.open_table(META).map_err(said)?;
         let row =
             |name| -> Said<u64> { Ok(meta.get(name).map_err(said)?.map_or(0, |row| row.value())) };
@@ -386,7 +403,7 @@ impl Inner {
     }
 
     fn read_past(&self, version: u64) -> Said<Past> {
-        let reading = self.database.begin_read().map_err(said)?;
+        let reading = self.reading()?;
         let changed = reading.open_table(CHANGED).map_err(said)?;
         let mut past = BTreeMap::new();
         for row in changed.range((version + 1, "")..).map_err(said)? {
@@ -400,6 +417,14 @@ impl Inner {
         }
         Ok(past.into_iter().collect())
     }
+}
+
+/// A transaction whose end is on the disk, in two phases, and after which an open file that is cut off
+/// needs no long repair.
+fn writing(database: &Option<Database>) -> Result<WriteTransaction, redb::Error> {
+    let mut writing = database.as_ref().ok_or(redb::Error::DatabaseClosed)?.begin_write()?;
+    writing.set_quick_repair(true);
+    Ok(writing)
 }
 
 /// Gives the new sum.

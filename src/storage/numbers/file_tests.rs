@@ -109,7 +109,7 @@ async fn i11_both_stores_know_every_version_exactly_within_the_limit() {
     }
     let newest = table.version();
     assert_eq!(store.past(newest + 1).await, Err(NumberStoreError::NotYet { newest }));
-    let reading = store.inner.database.begin_read().unwrap();
+    let reading = store.inner.reading().unwrap();
     let changed = reading.open_table(CHANGED).unwrap();
     let (oldest, _) = changed.first().unwrap().expect("some rows");
     assert_eq!(oldest.value().0, newest - 4, "rows of forgotten changes are gone");
@@ -266,4 +266,17 @@ async fn a_change_that_does_not_follow_is_refused() {
     assert!(store.commit(late).await.is_err());
     drop(store);
     assert!(same(&NumberFile::open(&file, 100).unwrap().1, &table));
+}
+
+/// The routing may keep the store for a moment longer than the service lives.
+#[actix_web::test]
+async fn a_closed_file_is_free_whoever_still_holds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.redb");
+    let (store, table) = NumberFile::open(&file, 100).unwrap();
+    store.close();
+    let (_, first) = change(&table, &[("*", Some(0))]);
+    assert!(NumberFile::open(&file, 100).is_ok());
+    assert!(matches!(store.load(), Err(NumberStoreError::Unreadable(_))));
+    assert!(matches!(store.commit(first).await, Err(NumberStoreError::Failed(_))));
 }
