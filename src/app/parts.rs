@@ -21,7 +21,7 @@ use crate::pure::signing::ConnectionString;
 use crate::settings::{self, Settings};
 use crate::storage::journal::{JournalConfig, RedbJournal};
 use crate::storage::memory::MemoryJournal;
-use crate::storage::numbers::{MemoryNumbers, NumberFile};
+use crate::storage::numbers::{self, MemoryNumbers, NumberFile};
 
 /// Samples of histograms are folded into buckets this often, so that they do not pile up when nobody
 /// scrapes.
@@ -164,22 +164,9 @@ fn number_store(settings: &Settings) -> Result<Numbers, StartError> {
     let Some(folder) = &given.folder else {
         return Err(bad("store.folder", "name a folder, or set store.ephemeral"));
     };
-    make_folder(folder).map_err(|error| {
-        bad("store.folder", format!("{} cannot be made: {error}", folder.display()))
-    })?;
-    let opened = NumberFile::open(&folder.join("config.redb"), given.history);
-    let (file, table) = opened.map_err(|error| bad("store.folder", error))?;
+    let (file, table) = NumberFile::open(&folder.join(numbers::FILE), given.history)?;
     let store = Arc::clone(&file) as Arc<dyn NumberStore>;
     Ok(Numbers { store, table, file: Some(file) })
-}
-
-/// What is kept there is about people: nobody else on this machine may look.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// The assignments of a file, all at version 1.
@@ -214,10 +201,11 @@ pub(super) fn config(settings: &Settings) -> Result<Box<RawValue>, StartError> {
     serde_json::value::to_raw_value(&settings.effective()).map_err(|error| bad("settings", error))
 }
 
-/// The journal that the settings name; the file too, when there is one, because it is to be closed.
-pub(super) fn journal(
-    settings: &Settings,
-) -> Result<(Arc<dyn Journal>, Option<Arc<RedbJournal>>), StartError> {
+/// A journal, and its file when it has one, because that is to be closed.
+type OpenedJournal = (Arc<dyn Journal>, Option<Arc<RedbJournal>>);
+
+/// The journal that the settings name.
+pub(super) fn journal(settings: &Settings) -> Result<OpenedJournal, StartError> {
     let config = JournalConfig {
         queue_lines: settings.store.queue_lines,
         queue_bytes: settings.store.queue_bytes,

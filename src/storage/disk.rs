@@ -128,6 +128,26 @@ pub(super) fn open_on(
     Ok(Opened { db, shutter })
 }
 
+/// Opens a database for looking at it, through a disk on which nothing is lost; says also whether it had to
+/// be repaired for that.
+pub(super) fn open_to_look(
+    disk: impl StorageBackend,
+    name: &Path,
+    cache_bytes: usize,
+) -> Result<(Opened, bool), StoreError> {
+    let repaired = Arc::new(AtomicBool::new(false));
+    let noticed = Arc::clone(&repaired);
+    let open = || {
+        redb::Builder::new()
+            .set_cache_size(cache_bytes)
+            .set_repair_callback(move |_| noticed.store(true, Ordering::SeqCst))
+            .create_with_backend(disk)
+    };
+    let opened = guarded(open).map_err(|panic| StoreError::damaged(name, panic))?;
+    let db = opened.map_err(|error| StoreError::of(name, error.into()))?;
+    Ok((Opened { db, shutter: Shutter::default() }, repaired.load(Ordering::SeqCst)))
+}
+
 impl Opened {
     /// Closes a file that turned out to be of no use, and leaves it as it is.
     pub(super) fn leave(self) {
@@ -188,9 +208,14 @@ fn file(path: &Path) -> Result<Box<dyn StorageBackend>, StoreError> {
     Ok(Box::new(backend))
 }
 
-/// Makes the folder where it is missing.
+/// Makes the folder where it is missing. What is kept there is about people: nobody else on this machine
+/// may look.
 pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
-    fs::create_dir_all(path).map_err(|error| StoreError::unusable(path, &error))
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| StoreError::unusable(path, &error))
 }
 
 /// Makes sure that the names of new files in the folder, and its own, survive a power cut: flushing a
