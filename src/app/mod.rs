@@ -38,6 +38,7 @@ use crate::pure::time::Moment;
 use crate::settings::Settings;
 use crate::storage::StoreError;
 use crate::storage::journal::RedbJournal;
+use crate::storage::numbers::NumberFile;
 
 /// Changed calls are written down at least this often, so that the journal may forget old events.
 const SNAPSHOTS_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -108,6 +109,7 @@ pub struct App {
     drain: Duration,
     keeper: Option<JoinHandle<()>>,
     file: Option<Arc<RedbJournal>>,
+    number_file: Option<Arc<NumberFile>>,
     _greeter: Addr<Greeter>,
 }
 
@@ -161,7 +163,7 @@ impl App {
         let azure: Arc<dyn CallAutomation> = Arc::new(parts::azure(settings, &clock)?);
         // Both files are open before anything lives that would keep one of them open.
         let (journal, file) = parts::journal(settings)?;
-        let (numbers, table) = parts::numbers(settings, clock.as_ref()).await?;
+        let numbers = parts::numbers(settings, clock.as_ref()).await?;
         let config = parts::calls(settings);
         let calls = Calls::start(&config, Arc::clone(&clock), Arc::clone(&journal));
         let callback_url = settings.callback_url().unwrap_or_default();
@@ -178,8 +180,8 @@ impl App {
         let greeter = greeter.start();
         let routing = RoutingActor::new(
             ringing,
-            table,
-            numbers,
+            numbers.table,
+            numbers.store,
             Arc::clone(&clock),
             Arc::clone(&azure),
             greeter.clone().recipient(),
@@ -226,6 +228,7 @@ impl App {
             drain: settings.drain.timeout,
             keeper,
             file,
+            number_file: numbers.file,
             _greeter: greeter,
         })
     }
@@ -322,6 +325,9 @@ impl App {
         let _stopped = self.routing.send(Retire).await;
         self.calls.stop();
         if let Some(file) = &self.file {
+            file.close();
+        }
+        if let Some(file) = &self.number_file {
             file.close();
         }
         if left > 0 {

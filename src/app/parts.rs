@@ -21,7 +21,7 @@ use crate::pure::signing::ConnectionString;
 use crate::settings::{self, Settings};
 use crate::storage::journal::{JournalConfig, RedbJournal};
 use crate::storage::memory::MemoryJournal;
-use crate::storage::numbers::{MemoryNumbers, NumberFile};
+use crate::storage::numbers::{self, MemoryNumbers, NumberFile};
 
 /// Samples of histograms are folded into buckets this often, so that they do not pile up when nobody
 /// scrapes.
@@ -112,18 +112,32 @@ pub(super) fn routing(settings: &Settings, callback_url: &str) -> RoutingSetting
     }
 }
 
-/// Where number assignments are kept, and those that are in force. The file in the settings fills a store
-/// that never had any.
-pub(super) async fn numbers(
+/// Where number assignments are kept, and those that are in force.
+pub(super) struct Numbers {
+    pub(super) store: Arc<dyn NumberStore>,
+    pub(super) table: Table,
+    /// The store when it is a file, because that is to be closed.
+    pub(super) file: Option<Arc<NumberFile>>,
+}
+
+/// The number assignments. The file in the settings fills a store that never had any.
+pub(super) async fn numbers(settings: &Settings, clock: &dyn Clock) -> Result<Numbers, StartError> {
+    let found = number_store(settings)?;
+    let table = filled(settings, clock, found.store.as_ref(), found.table).await?;
+    Ok(Numbers { table, ..found })
+}
+
+async fn filled(
     settings: &Settings,
     clock: &dyn Clock,
-) -> Result<(Arc<dyn NumberStore>, Table), StartError> {
-    let (store, table) = number_store(settings)?;
-    let Some(file) = &settings.numbers.file else { return Ok((store, table)) };
+    store: &dyn NumberStore,
+    table: Table,
+) -> Result<Table, StartError> {
+    let Some(file) = &settings.numbers.file else { return Ok(table) };
     if table.version() > 0 {
         let version = table.version();
         tracing::info!(version, "numbers.file is not read: the store has assignments of its own");
-        return Ok((store, table));
+        return Ok(table);
     }
     let keys = table.difference(assignments(file)?);
     let limit = settings.numbers.max_assignments;
@@ -131,39 +145,28 @@ pub(super) async fn numbers(
         return Err(bad("numbers.file", WriteError::Full { limit }));
     }
     if keys.is_empty() {
-        return Ok((store, table));
+        return Ok(table);
     }
     let table = table.with(&keys).map_err(|error| bad("numbers.file", error))?;
     let (version, at, what) = (table.version(), clock.wall(), Changed::Loaded);
     let who = "numbers.file".into();
     let change = Change { version, at, what, who, why: None, keys };
     store.commit(Arc::new(change)).await.map_err(|error| bad("numbers.file", error))?;
-    Ok((store, table))
+    Ok(table)
 }
 
-fn number_store(settings: &Settings) -> Result<(Arc<dyn NumberStore>, Table), StartError> {
+fn number_store(settings: &Settings) -> Result<Numbers, StartError> {
     let given = &settings.store;
     if given.ephemeral {
-        return Ok((MemoryNumbers::new(given.history), Table::default()));
+        let store = MemoryNumbers::new(given.history);
+        return Ok(Numbers { store, table: Table::default(), file: None });
     }
     let Some(folder) = &given.folder else {
         return Err(bad("store.folder", "name a folder, or set store.ephemeral"));
     };
-    make_folder(folder).map_err(|error| {
-        bad("store.folder", format!("{} cannot be made: {error}", folder.display()))
-    })?;
-    let opened = NumberFile::open(&folder.join("config.redb"), given.history);
-    let (store, table) = opened.map_err(|error| bad("store.folder", error))?;
-    Ok((store, table))
-}
-
-/// What is kept there is about people: nobody else on this machine may look.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    let (file, table) = NumberFile::open(&folder.join(numbers::FILE), given.history)?;
+    let store = Arc::clone(&file) as Arc<dyn NumberStore>;
+    Ok(Numbers { store, table, file: Some(file) })
 }
 
 /// The assignments of a file, all at version 1.

@@ -20,6 +20,7 @@ mod screen;
 mod serve;
 mod server;
 mod sse;
+mod store;
 mod table;
 mod values;
 
@@ -66,6 +67,8 @@ enum Command {
     ExplainCode(explain_code::Args),
     /// Check or show the settings
     Config(config::Args),
+    /// Look into the files in which everything is kept: check, dump, export, compact
+    Store(store::Args),
     /// Ask a server whether it is alive, for containers
     Healthcheck(healthcheck::Args),
     /// Print a completion script for a shell
@@ -99,6 +102,7 @@ async fn command(command: Command, screen: Screen) -> Done {
         Command::Events(args) => events::run(args, screen).await,
         Command::ExplainCode(args) => explain_code::run(&args, screen),
         Command::Config(args) => config::run(args, screen),
+        Command::Store(args) => store::run(args, screen),
         Command::Healthcheck(args) => healthcheck::run(args, screen).await,
         Command::Completions(args) => completions::run(&args, Cli::command(), screen),
     }

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redb::backends::FileBackend;
-use redb::{Database, StorageBackend};
+use redb::{BackendError, Database, StorageBackend};
 
 use super::StoreError;
 use crate::clock::hold_up;
@@ -69,6 +70,36 @@ impl StorageBackend for Gate {
     fn close(&self) -> io::Result<()> {
         self.disk.close()
     }
+
+    // The engine locks the file through these; a disk without locks says so.
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.disk.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.disk.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.disk.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.disk.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.disk.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.disk.query_lock_range(start, end)
+    }
 }
 
 /// An open database and the gate before its disk.
@@ -95,6 +126,26 @@ pub(super) fn open_on(
     let opened = guarded(open).map_err(|panic| StoreError::damaged(name, panic))?;
     let db = opened.map_err(|error| StoreError::of(name, error.into()))?;
     Ok(Opened { db, shutter })
+}
+
+/// Opens a database for looking at it, through a disk on which nothing is lost; says also whether it had to
+/// be repaired for that.
+pub(super) fn open_to_look(
+    disk: impl StorageBackend,
+    name: &Path,
+    cache_bytes: usize,
+) -> Result<(Opened, bool), StoreError> {
+    let repaired = Arc::new(AtomicBool::new(false));
+    let noticed = Arc::clone(&repaired);
+    let open = || {
+        redb::Builder::new()
+            .set_cache_size(cache_bytes)
+            .set_repair_callback(move |_| noticed.store(true, Ordering::SeqCst))
+            .create_with_backend(disk)
+    };
+    let opened = guarded(open).map_err(|panic| StoreError::damaged(name, panic))?;
+    let db = opened.map_err(|error| StoreError::of(name, error.into()))?;
+    Ok((Opened { db, shutter: Shutter::default() }, repaired.load(Ordering::SeqCst)))
 }
 
 impl Opened {
@@ -157,9 +208,14 @@ fn file(path: &Path) -> Result<Box<dyn StorageBackend>, StoreError> {
     Ok(Box::new(backend))
 }
 
-/// Makes the folder where it is missing.
+/// Makes the folder where it is missing. What is kept there is about people: nobody else on this machine
+/// may look.
 pub(super) fn folder(path: &Path) -> Result<(), StoreError> {
-    fs::create_dir_all(path).map_err(|error| StoreError::unusable(path, &error))
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| StoreError::unusable(path, &error))
 }
 
 /// Makes sure that the names of new files in the folder, and its own, survive a power cut: flushing a

@@ -20,6 +20,14 @@ pub enum StoreError {
         /// What was found.
         why: String,
     },
+    /// It is a file of something else.
+    #[error("{} is no file of this store: {why}; name the folder with `--data`", file.display())]
+    Foreign {
+        /// Which file.
+        file: PathBuf,
+        /// What was found.
+        why: String,
+    },
     /// A newer version of the program wrote it.
     #[error(
         "{} has format {found}, this program knows up to {known}; use the newer program, or take everything \

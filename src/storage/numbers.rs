@@ -2,8 +2,11 @@
 //!
 //! May use floors 0 to 2. Never decides what an assignment means.
 
-mod file;
+pub(super) mod file;
 mod memory;
 
-pub use file::{FORMAT, NumberFile, OpenError};
+pub use file::{FORMAT, NumberFile};
 pub use memory::MemoryNumbers;
+
+/// The name of the assignments' file in its folder.
+pub const FILE: &str = "config.redb";

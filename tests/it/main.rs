@@ -19,6 +19,7 @@ mod restart;
 mod routing;
 mod rules;
 mod stage;
+mod store_cli;
 mod store_power;
 mod streams;
 mod tidy;

@@ -6,16 +6,18 @@ use redb::{ReadableTable, Table, TableDefinition};
 use crate::ports::{Line, LineKind, Position};
 
 /// The version of the format that is written here. A file with a higher one is refused.
-pub(super) const FORMAT: u64 = 1;
+pub(in crate::storage) const FORMAT: u64 = 1;
 
 /// Position to line: a byte for the kind, eight for the time (Unix milliseconds, little endian), the text.
-pub(super) const LINES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("lines");
+pub(in crate::storage) const LINES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("lines");
 /// Position of an event to what became of it: bits.
-pub(super) const REMARKS: TableDefinition<'_, u64, u8> = TableDefinition::new("remarks");
+pub(in crate::storage) const REMARKS: TableDefinition<'_, u64, u8> =
+    TableDefinition::new("remarks");
 /// Connection id of a call to its state, JSON.
-pub(super) const SNAPSHOTS: TableDefinition<'_, &str, &str> = TableDefinition::new("snapshots");
+pub(in crate::storage) const SNAPSHOTS: TableDefinition<'_, &str, &str> =
+    TableDefinition::new("snapshots");
 /// `format`, and the members of [`Head`] by name.
-pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(in crate::storage) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// What a line costs in the file beside its text, roughly: its key, its kind and time, its share of a page.
 const OVERHEAD: u64 = 24;
@@ -102,7 +104,7 @@ pub(super) fn time(value: &[u8]) -> Option<i64> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn decode(position: Position, value: &[u8]) -> Result<Line, String> {
+pub(in crate::storage) fn decode(position: Position, value: &[u8]) -> Result<Line, String> {
     let Position(at) = position;
     let (Some(code), Some(ms), Some(text)) = (value.first(), time(value), value.get(PREFIX..))
     else {

@@ -6,7 +6,7 @@
 //! writes it in one transaction, flushes, answers everybody in it, and looks again: there is no timer,
 //! the flush itself makes batches. Readers see what is committed and wait for nobody.
 
-mod format;
+pub(super) mod format;
 mod opening;
 mod queue;
 mod reading;

@@ -7,20 +7,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
-use std::fs::File;
-use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    StorageBackend, TableDefinition, TableError, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{HistoryPage, Later, ListedChange, NumberStore, NumberStoreError, Past};
 use crate::pure::routing::{Assignment, Change, Key, KeyChange, Step, Table};
+use crate::storage::StoreError;
+use crate::storage::disk::{self, Opened, Shutter};
 use crate::wire::identifiers::RedactedText;
 
 /// The format that is written, and the newest that is read. To be raised with every change that an older
@@ -33,10 +33,13 @@ const CACHE_BYTES: usize = 4 << 20;
 const PLANS: usize = 65_536;
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-const ASSIGNMENTS: TableDefinition<&str, (u64, Option<&str>, &str)> =
+pub(in crate::storage) const ASSIGNMENTS: TableDefinition<&str, (u64, Option<&str>, &str)> =
     TableDefinition::new("assignments");
-const CHANGES: TableDefinition<u64, &str> = TableDefinition::new("changes");
-const CHANGED: TableDefinition<(u64, &str), &str> = TableDefinition::new("changed");
+pub(in crate::storage) const CHANGES: TableDefinition<u64, &str> = TableDefinition::new("changes");
+pub(in crate::storage) const CHANGED: TableDefinition<(u64, &str), &str> =
+    TableDefinition::new("changed");
+
+const CLOSED: &str = "it was closed";
 
 /// Rows of [`META`].
 const FORMAT_ROW: &str = "format";
@@ -46,54 +49,15 @@ const OLDEST_ROW: &str = "oldest";
 /// Sum over all assignments: a row that was lost, or is not as it was written, is noticed.
 const SUM_ROW: &str = "sum";
 
-/// Why the file could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error(
-        "{} is in use by another process; stop that one, or give this one a folder of its own",
-        .0.display()
-    )]
-    InUse(PathBuf),
-    /// A newer version wrote it.
-    #[error(
-        "{} has format {found}, and this version of switchhook reads formats up to {FORMAT}; run the \
-         newer version again, or restore a backup from before it ran", .file.display()
-    )]
-    Newer {
-        /// Which file.
-        file: PathBuf,
-        /// Its format.
-        found: u64,
-    },
-    /// It is something else, or not whole.
-    #[error(
-        "{} is damaged or no file of number assignments ({reason}); restore a backup, or move it away \
-         and assign the numbers again", .file.display()
-    )]
-    Damaged {
-        /// Which file.
-        file: PathBuf,
-        /// What was found.
-        reason: String,
-    },
-    /// The system does not let us.
-    #[error("{} cannot be opened: {error}", .file.display())]
-    System {
-        /// Which file.
-        file: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-}
-
 /// The assignments in a file.
 pub struct NumberFile {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    database: Database,
+    /// `None` once it is closed.
+    database: RwLock<Option<Database>>,
+    shutter: Shutter,
     limit: u64,
     failed: OnceLock<Arc<str>>,
 }
@@ -110,58 +74,58 @@ impl NumberFile {
     /// changes. Blocks.
     ///
     /// # Errors
-    /// [`OpenError`] says what to do.
-    pub fn open(file: &Path, history: usize) -> Result<(Arc<Self>, Table), OpenError> {
-        let is_new = !file.exists();
-        opened(file, || {
-            let found = Self::on(builder().create(file), file, history)?;
-            if is_new && let Some(folder) = file.parent() {
-                // The name of a new file is safe when its folder is.
-                let synced = File::open(folder).and_then(|folder| folder.sync_all());
-                synced.map_err(|error| OpenError::System { file: file.to_owned(), error })?;
-            }
-            Ok(found)
-        })
+    /// [`StoreError`], each with what to do about it.
+    pub fn open(file: &Path, history: usize) -> Result<(Arc<Self>, Table), StoreError> {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        disk::folder(folder)?;
+        let opened = disk::open_file(file, CACHE_BYTES, Duration::ZERO)?;
+        let found = Self::load_from(opened, file, history)?;
+        disk::flush_names(folder)?;
+        Ok(found)
     }
 
     /// … on something else than a file; `name` is what errors call it.
     ///
     /// # Errors
-    /// [`OpenError`] says what to do.
+    /// [`StoreError`], each with what to do about it.
     pub fn open_on(
         backend: impl StorageBackend,
         name: &Path,
         history: usize,
-    ) -> Result<(Arc<Self>, Table), OpenError> {
-        opened(name, || Self::on(builder().create_with_backend(backend), name, history))
+    ) -> Result<(Arc<Self>, Table), StoreError> {
+        let opened = disk::open_on(Box::new(backend), name, CACHE_BYTES, Duration::ZERO)?;
+        Self::load_from(opened, name, history)
     }
 
-    fn on(
-        database: Result<Database, DatabaseError>,
+    fn load_from(
+        opened: Opened,
         file: &Path,
         history: usize,
-    ) -> Result<(Arc<Self>, Table), OpenError> {
-        let damaged = |reason: String| OpenError::Damaged { file: file.to_owned(), reason };
-        let database = database.map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(file.to_owned()),
-            DatabaseError::Storage(StorageError::Io(error))
-                if error.kind() != ErrorKind::InvalidData =>
-            {
-                OpenError::System { file: file.to_owned(), error }
+    ) -> Result<(Arc<Self>, Table), StoreError> {
+        let loaded = disk::guarded(|| load_or_begin(&opened.db, file))
+            .unwrap_or_else(|panic| Err(StoreError::damaged(file, panic)));
+        let table = match loaded {
+            Ok(table) => table,
+            Err(error) => {
+                opened.leave();
+                return Err(error);
             }
-            error => damaged(error.to_string()),
-        })?;
+        };
+        let Opened { db, shutter } = opened;
         let limit = u64::try_from(history).unwrap_or(u64::MAX);
-        let inner = Inner { database, limit, failed: OnceLock::new() };
-        match inner.format().map_err(damaged)? {
-            None => inner.begin().map_err(|error| damaged(error.to_string()))?,
-            Some(found) if found > FORMAT => {
-                return Err(OpenError::Newer { file: file.to_owned(), found });
-            }
-            Some(_) => {}
-        }
-        let table = inner.load().map_err(damaged)?;
+        let database = RwLock::new(Some(db));
+        let inner = Inner { database, shutter, limit, failed: OnceLock::new() };
         Ok((Arc::new(Self { inner: Arc::new(inner) }), table))
+    }
+
+    /// Ends what is being written and closes the file, so that another process may have it. Whoever
+    /// comes later is refused.
+    pub fn close(&self) {
+        let mut database = self.inner.database.write().unwrap_or_else(PoisonError::into_inner);
+        let database = database.take();
+        // After a failure the engine may find its own locks poisoned while it leaves.
+        let _it_has_failed_already = disk::guarded(|| drop(database));
     }
 
     /// Does it where waiting for the disk holds up nobody.
@@ -204,20 +168,6 @@ impl NumberStore for NumberFile {
     }
 }
 
-fn builder() -> Builder {
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    builder
-}
-
-/// The engine trusts its pages, and may panic over one that is not as it left it.
-fn opened<T>(file: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
-    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
-        let reason = "its pages do not hang together".to_owned();
-        Err(OpenError::Damaged { file: file.to_owned(), reason })
-    })
-}
-
 /// What went wrong, in words without anything that is kept.
 type Said<T> = Result<T, String>;
 
@@ -230,80 +180,26 @@ fn unreadable(error: String) -> NumberStoreError {
 }
 
 impl Inner {
-    /// The format of the file; `None` for a file without anything in it.
-    fn format(&self) -> Said<Option<u64>> {
-        let reading = self.database.begin_read().map_err(said)?;
-        match reading.open_table(META) {
-            Ok(meta) => {
-                let row = meta.get(FORMAT_ROW).map_err(said)?;
-                row.map(|row| row.value()).map(Some).ok_or_else(|| "it names no format".to_owned())
-            }
-            Err(TableError::TableDoesNotExist(_)) => {
-                match reading.list_tables().map_err(said)?.next() {
-                    None => Ok(None),
-                    Some(_) => Err("it is the file of something else".to_owned()),
-                }
-            }
-            Err(error) => Err(said(error)),
-        }
+    /// Whoever holds this holds up the closing.
+    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first transaction.
-    fn begin(&self) -> Result<(), redb::Error> {
-        let writing = self.writing()?;
-        let mut meta = writing.open_table(META)?;
-        for (row, value) in [(FORMAT_ROW, FORMAT), (VERSION_ROW, 0), (OLDEST_ROW, 0), (SUM_ROW, 0)]
-        {
-            meta.insert(row, value)?;
-        }
-        drop(meta);
-        writing.open_table(ASSIGNMENTS)?;
-        writing.open_table(CHANGES)?;
-        writing.open_table(CHANGED)?;
-        Ok(writing.commit()?)
-    }
-
-    /// A transaction whose end is on the disk, in two phases, and after which an open file that is cut
-    /// off needs no long repair.
-    fn writing(&self) -> Result<WriteTransaction, redb::Error> {
-        let mut writing = self.database.begin_write()?;
-        writing.set_quick_repair(true);
-        Ok(writing)
+    fn reading(&self) -> Said<ReadTransaction> {
+        self.database().as_ref().ok_or(CLOSED)?.begin_read().map_err(said)
     }
 
     fn load(&self) -> Said<Table> {
-        let reading = self.database.begin_read().map_err(said)?;
-        let meta = reading.open_table(META).map_err(said)?;
-        let row = |name| -> Said<u64> {
-            let row = meta.get(name).map_err(said)?;
-            row.map(|row| row.value()).ok_or_else(|| format!("it has no {name}"))
-        };
-        let (version, wanted) = (row(VERSION_ROW)?, row(SUM_ROW)?);
-        let rows = reading.open_table(ASSIGNMENTS).map_err(said)?;
-        let (mut sum, mut plans) = (0u64, HashMap::new());
-        let mut assignments = Vec::new();
-        for row in rows.iter().map_err(said)? {
-            let (key, value) = row.map_err(said)?;
-            let (key, (version, note, steps)) = (key.value(), value.value());
-            sum = sum.wrapping_add(digest(key, version, note, steps));
-            let key = Key::parse(key).map_err(|error| format!("a key is none: {error}"))?;
-            let steps = plan(&mut plans, steps)?;
-            let note = note.map(RedactedText::new);
-            assignments.push((key, Arc::new(Assignment { steps, version, note })));
-        }
-        if sum != wanted {
-            return Err("assignments are not as they were written".to_owned());
-        }
-        Table::of(version, assignments).map_err(said)
+        load(&self.reading()?)
     }
 
     fn commit(&self, change: &Change) -> Result<(), NumberStoreError> {
         if let Some(why) = self.failed.get() {
             return Err(NumberStoreError::Failed(Arc::clone(why)));
         }
-        let died = |_| Err("the engine of the store died".to_owned());
-        let written = catch_unwind(AssertUnwindSafe(|| self.write(change)));
-        written.unwrap_or_else(died).map_err(|why| {
+        let written = disk::guarded(|| self.write(change)).unwrap_or_else(Err);
+        written.map_err(|why| {
+            self.shutter.shut();
             // What reached the disk is not known. Nothing may build on it.
             let why = self.failed.get_or_init(|| why.into());
             NumberStoreError::Failed(Arc::clone(why))
@@ -311,7 +207,8 @@ impl Inner {
     }
 
     fn write(&self, change: &Change) -> Said<()> {
-        let writing = self.writing().map_err(said)?;
+        let database = self.database();
+        let writing = writing(database.as_ref().ok_or(CLOSED)?).map_err(said)?;
         {
             let mut meta = writing.open_table(META).map_err(said)?;
             let newest = meta.get(VERSION_ROW).map_err(said)?.map_or(0, |row| row.value());
@@ -352,7 +249,7 @@ impl Inner {
     }
 
     fn history(&self, before: Option<u64>, limit: usize) -> Said<HistoryPage> {
-        let reading = self.database.begin_read().map_err(said)?;
+        let reading = self.reading()?;
         let meta = reading.open_table(META).map_err(said)?;
         let row =
             |name| -> Said<u64> { Ok(meta.get(name).map_err(said)?.map_or(0, |row| row.value())) };
@@ -386,7 +283,7 @@ impl Inner {
     }
 
     fn read_past(&self, version: u64) -> Said<Past> {
-        let reading = self.database.begin_read().map_err(said)?;
+        let reading = self.reading()?;
         let changed = reading.open_table(CHANGED).map_err(said)?;
         let mut past = BTreeMap::new();
         for row in changed.range((version + 1, "")..).map_err(said)? {
@@ -400,6 +297,90 @@ impl Inner {
         }
         Ok(past.into_iter().collect())
     }
+}
+
+/// The assignments of a file that was opened; a file with nothing in it becomes one without any.
+fn load_or_begin(database: &Database, file: &Path) -> Result<Table, StoreError> {
+    let damaged = |why: String| StoreError::damaged(file, why);
+    let reading = database.begin_read().map_err(|error| StoreError::of(file, error.into()))?;
+    match format(&reading).map_err(damaged)? {
+        None => {
+            begin(database).map_err(|error| StoreError::of(file, error))?;
+            Ok(Table::default())
+        }
+        Some(found) if found > FORMAT => {
+            Err(StoreError::Newer { file: file.to_owned(), found, known: FORMAT })
+        }
+        Some(_) => load(&reading).map_err(damaged),
+    }
+}
+
+/// The format of the file; `None` for a file without anything in it.
+fn format(reading: &ReadTransaction) -> Said<Option<u64>> {
+    match reading.open_table(META) {
+        Ok(meta) => {
+            let row = meta.get(FORMAT_ROW).map_err(said)?;
+            row.map(|row| row.value()).map(Some).ok_or_else(|| "it names no format".to_owned())
+        }
+        Err(TableError::TableDoesNotExist(_)) => {
+            match reading.list_tables().map_err(said)?.next() {
+                None => Ok(None),
+                Some(_) => Err("it is the file of something else".to_owned()),
+            }
+        }
+        Err(error) => Err(said(error)),
+    }
+}
+
+/// The first transaction.
+fn begin(database: &Database) -> Result<(), redb::Error> {
+    let writing = writing(database)?;
+    let mut meta = writing.open_table(META)?;
+    for (row, value) in [(FORMAT_ROW, FORMAT), (VERSION_ROW, 0), (OLDEST_ROW, 0), (SUM_ROW, 0)] {
+        meta.insert(row, value)?;
+    }
+    drop(meta);
+    writing.open_table(ASSIGNMENTS)?;
+    writing.open_table(CHANGES)?;
+    writing.open_table(CHANGED)?;
+    Ok(writing.commit()?)
+}
+
+/// The assignments.
+///
+/// # Errors
+/// What is wrong with them.
+pub(in crate::storage) fn load(reading: &ReadTransaction) -> Said<Table> {
+    let meta = reading.open_table(META).map_err(said)?;
+    let row = |name| -> Said<u64> {
+        let row = meta.get(name).map_err(said)?;
+        row.map(|row| row.value()).ok_or_else(|| format!("it has no {name}"))
+    };
+    let (version, wanted) = (row(VERSION_ROW)?, row(SUM_ROW)?);
+    let rows = reading.open_table(ASSIGNMENTS).map_err(said)?;
+    let (mut sum, mut plans) = (0u64, HashMap::new());
+    let mut assignments = Vec::new();
+    for row in rows.iter().map_err(said)? {
+        let (key, value) = row.map_err(said)?;
+        let (key, (version, note, steps)) = (key.value(), value.value());
+        sum = sum.wrapping_add(digest(key, version, note, steps));
+        let key = Key::parse(key).map_err(|error| format!("a key is none: {error}"))?;
+        let steps = plan(&mut plans, steps)?;
+        let note = note.map(RedactedText::new);
+        assignments.push((key, Arc::new(Assignment { steps, version, note })));
+    }
+    if sum != wanted {
+        return Err("assignments are not as they were written".to_owned());
+    }
+    Table::of(version, assignments).map_err(said)
+}
+
+/// A transaction whose end is on the disk, in two phases, and after which an open file that is cut off
+/// needs no long repair.
+fn writing(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut writing = database.begin_write()?;
+    writing.set_quick_repair(true);
+    Ok(writing)
 }
 
 /// Gives the new sum.
@@ -473,6 +454,24 @@ impl Head {
     fn read(text: &str) -> Said<Self> {
         serde_json::from_str(text).map_err(said)
     }
+}
+
+/// A change as it stands in the file, checked.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::storage) fn check_change(text: &str) -> Said<serde_json::Value> {
+    Head::read(text)?;
+    serde_json::from_str(text).map_err(said)
+}
+
+/// What a change did to a key, as it stands in the file, checked.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::storage) fn check_row(text: &str) -> Said<serde_json::Value> {
+    serde_json::from_str::<Row>(text).map_err(|_| "it is no such row".to_owned())?;
+    serde_json::from_str(text).map_err(said)
 }
 
 #[cfg(test)]

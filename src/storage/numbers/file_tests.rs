@@ -1,3 +1,5 @@
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::backends::InMemoryBackend;
@@ -109,7 +111,7 @@ async fn i11_both_stores_know_every_version_exactly_within_the_limit() {
     }
     let newest = table.version();
     assert_eq!(store.past(newest + 1).await, Err(NumberStoreError::NotYet { newest }));
-    let reading = store.inner.database.begin_read().unwrap();
+    let reading = store.inner.reading().unwrap();
     let changed = reading.open_table(CHANGED).unwrap();
     let (oldest, _) = changed.first().unwrap().expect("some rows");
     assert_eq!(oldest.value().0, newest - 4, "rows of forgotten changes are gone");
@@ -142,7 +144,7 @@ async fn a_file_of_a_newer_version_or_of_something_else_is_refused_with_advice()
     writing.commit().unwrap();
     drop(newer);
     let refused = NumberFile::open(&file, 100).err().expect("refused").to_string();
-    assert!(refused.contains("has format 2") && refused.contains("newer version"), "{refused}");
+    assert!(refused.contains("has format 2") && refused.contains("newer program"), "{refused}");
     let other = folder.path().join("other.redb");
     let strange: TableDefinition<u64, u64> = TableDefinition::new("strange");
     let database = Database::create(&other).unwrap();
@@ -180,7 +182,7 @@ async fn a_damaged_file_is_refused_and_never_read_wrongly() {
     };
     for bytes in [b"no such thing".to_vec(), whole[..whole.len() / 2].to_vec(), vec![7; 8_192]] {
         let refused = told(&bytes).unwrap_err();
-        assert!(refused.contains("restore a backup"), "{refused}");
+        assert!(refused.contains("store verify"), "{refused}");
     }
     let text = |bytes: &[u8]| {
         let rows = bytes.windows(6).enumerate().filter(|(_, found)| *found == b"reject");
@@ -266,4 +268,17 @@ async fn a_change_that_does_not_follow_is_refused() {
     assert!(store.commit(late).await.is_err());
     drop(store);
     assert!(same(&NumberFile::open(&file, 100).unwrap().1, &table));
+}
+
+/// The routing may keep the store for a moment longer than the service lives.
+#[actix_web::test]
+async fn a_closed_file_is_free_whoever_still_holds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.redb");
+    let (store, table) = NumberFile::open(&file, 100).unwrap();
+    store.close();
+    let (_, first) = change(&table, &[("*", Some(0))]);
+    assert!(NumberFile::open(&file, 100).is_ok());
+    assert!(matches!(store.load(), Err(NumberStoreError::Unreadable(_))));
+    assert!(matches!(store.commit(first).await, Err(NumberStoreError::Failed(_))));
 }
