@@ -16,6 +16,7 @@ mod numbers_http;
 mod numbers_store;
 mod readme;
 mod restart;
+mod resume;
 mod routing;
 mod rules;
 mod stage;
