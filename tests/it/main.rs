@@ -6,6 +6,8 @@ mod bad_input;
 mod callback_tokens;
 mod calls;
 mod cli;
+#[cfg(unix)]
+mod crash;
 mod dashboards;
 mod disk;
 mod emulator;
