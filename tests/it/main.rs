@@ -21,6 +21,7 @@ mod restart;
 mod resume;
 mod routing;
 mod rules;
+mod simulation;
 mod stage;
 mod store_cli;
 mod store_power;

@@ -125,7 +125,7 @@ async fn a_store_that_cannot_be_opened_stops_the_start_with_the_reason() {
     std::fs::write(data.join("config.redb"), "no such thing").unwrap();
     let refused = App::start(&settings, SystemClock::start()).await.err().expect("refused");
     let told = refused.to_string();
-    assert!(told.contains("config.redb is damaged") && told.contains("backup"), "{told}");
+    assert!(told.contains("config.redb is damaged") && told.contains("store verify"), "{told}");
 }
 
 #[actix_web::test]

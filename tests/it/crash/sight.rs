@@ -1,5 +1,6 @@
 //! Looks at a service after a restart, and waits until it has done what it owes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::Value;
 
-use super::azure::Azure;
+use super::azure::{Asked, Azure};
 use super::check::{Observed, Seen};
 use super::ledger::End;
 use super::process::Addresses;
@@ -29,18 +30,26 @@ impl Sight<'_> {
     /// still owed then, the judge finds.
     pub async fn settle(&self, patience: Duration) -> Observed {
         until(patience, || self.owes_nothing()).await;
-        let mut observed = Observed { tombstone_ms: self.tombstone_ms, ..Observed::default() };
-        observed.legs = self.legs().await;
-        self.pass_on(&observed.legs);
-        observed
+        // Calls that were never acknowledged may still be acted on: what is asked from here on belongs
+        // to the next look.
+        let asked = self.world.azure.asked();
+        let wanted = legs_of(&asked);
+        let mut legs = BTreeSet::new();
+        let found = RefCell::new(&mut legs);
+        until(patience, || async {
+            let known = self.legs(&wanted).await;
+            let all = wanted.is_subset(&known);
+            **found.borrow_mut() = known;
+            all
+        })
+        .await;
+        self.pass_on(&legs);
+        Observed { asked, legs, tombstone_ms: self.tombstone_ms, ..Observed::default() }
     }
 
     async fn owes_nothing(&self) -> bool {
         // A glance over the network, so that this never turns faster than the service.
-        let wanted = self.legs_of_answers();
-        if self.legs().await.len() < wanted.len() {
-            return false;
-        }
+        self.get("/readyz").await;
         for call in self.silent() {
             let view = self.get(&format!("/admin/calls/{call}")).await;
             if view.is_some_and(|view| view["state"] != "disconnected") {
@@ -48,8 +57,8 @@ impl Sight<'_> {
             }
         }
         let (ledger, now) = (self.world.ledger.borrow(), self.world.now_ms());
-        let done: BTreeSet<_> =
-            self.world.azure.asked().into_iter().filter(|a| a.done).map(|a| a.ticket).collect();
+        let asked = self.world.azure.asked();
+        let done: BTreeSet<_> = asked.iter().filter(|a| a.done).map(|a| &a.ticket).collect();
         ledger.waits.iter().all(|wait| wait.ended.is_some() || !ledger.is_over(wait, now))
             && ledger.rings.iter().all(|(ticket, ring)| !ring.acked || done.contains(ticket))
     }
@@ -63,19 +72,10 @@ impl Sight<'_> {
         silent.map(|(call, _)| call.clone()).collect()
     }
 
-    fn legs_of_answers(&self) -> BTreeSet<String> {
-        let asked = self.world.azure.asked().into_iter();
-        asked
-            .filter(|asked| asked.operation == "answer")
-            .map(|a| Azure::leg_of(&a.ticket))
-            .collect()
-    }
-
-    /// The legs of answered calls that are known: those that a sender has, and those of which the service
-    /// says so.
-    async fn legs(&self) -> BTreeSet<String> {
+    /// Those of these legs that are known: those that a sender has, and those of which the service says so.
+    async fn legs(&self, wanted: &BTreeSet<String>) -> BTreeSet<String> {
         let taken = self.world.ledger.borrow().legs.clone();
-        let open = self.legs_of_answers().into_iter().filter(|leg| !taken.contains(leg));
+        let open = wanted.difference(&taken).cloned();
         let ask = |leg: String| async move {
             self.get(&format!("/admin/calls/{leg}")).await.map(|_| leg)
         };
@@ -108,7 +108,6 @@ impl Sight<'_> {
         };
         observed.calls = stream::iter(calls).map(look).buffer_unordered(AT_ONCE).collect().await;
         observed.all = self.pages().await;
-        observed.asked = self.world.azure.asked();
         if let Some(page) = self.get("/v1/numbers?limit=1000").await {
             observed.table_version = page["version"].as_u64().unwrap_or(0);
             observed.numbers = numbers(&page);
@@ -158,6 +157,12 @@ impl Sight<'_> {
             }
         }
     }
+}
+
+/// The legs of calls that were answered.
+fn legs_of(asked: &[Asked]) -> BTreeSet<String> {
+    let answered = asked.iter().filter(|asked| asked.operation == "answer");
+    answered.map(|asked| Azure::leg_of(&asked.ticket)).collect()
 }
 
 fn numbers(page: &Value) -> BTreeMap<String, (u64, String)> {
