@@ -33,7 +33,7 @@ use self::check::{Violation, check};
 use self::dice::Dice;
 use self::ledger::End;
 use self::others::{Clerk, Ringer, assign};
-use self::process::{Addresses, Ended, Process};
+use self::process::{Addresses, Ended, Process, Told};
 use self::senders::{Sender, samples};
 use self::sight::Sight;
 use self::world::{PATIENCE, Phase, World, answer, until};
@@ -187,10 +187,15 @@ impl<'a> Story<'a> {
     async fn ready(&self) -> Option<Addresses> {
         let found = std::cell::RefCell::new(None);
         let ready = until(PATIENCE, || async {
-            let known = found.borrow().clone();
-            let at: Option<Addresses> = known.or_else(|| self.process.addresses());
-            *found.borrow_mut() = at.clone();
-            let Some(at) = at else { return self.process.has_ended() };
+            let known: Option<Addresses> = found.borrow().clone();
+            let at = match known {
+                Some(at) => at,
+                None => match self.process.told() {
+                    Told::Nothing => return false,
+                    Told::LastWord => return true,
+                    Told::Serves(at) => found.replace(Some(at.clone())).unwrap_or(at),
+                },
+            };
             let asked = self.world.get(format!("{}/readyz", at.private));
             matches!(answer(asked).await, Some((200, _)))
         });

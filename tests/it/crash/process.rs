@@ -26,6 +26,16 @@ pub struct Process {
     said: Arc<Mutex<Vec<String>>>,
 }
 
+/// What a process has told of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    Nothing,
+    /// It listens there. Told once.
+    Serves(Addresses),
+    /// It will say no more.
+    LastWord,
+}
+
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
@@ -78,14 +88,14 @@ impl Process {
         Self { child, heard, said }
     }
 
-    /// Where it listens, told once, as soon as it does.
-    pub fn addresses(&self) -> Option<Addresses> {
-        self.heard.try_recv().ok()
-    }
-
-    /// Whether it has said its last word.
-    pub fn has_ended(&self) -> bool {
-        matches!(self.heard.try_recv(), Err(TryRecvError::Disconnected))
+    /// What it has told of itself since this was asked last.
+    pub fn told(&self) -> Told {
+        // Asked in one question: between two of them the addresses could come and be lost.
+        match self.heard.try_recv() {
+            Ok(addresses) => Told::Serves(addresses),
+            Err(TryRecvError::Empty) => Told::Nothing,
+            Err(TryRecvError::Disconnected) => Told::LastWord,
+        }
     }
 
     /// Kills it with signal 9, at once and without notice.
