@@ -9,6 +9,7 @@ mod memory;
 mod plain;
 mod report;
 mod restart;
+mod routing;
 mod tokens;
 
 /// The allocator of the program itself.
@@ -25,6 +26,8 @@ fn main() {
             "server" => http::child(&rest),
             "fill" => restart::fill(&rest),
             "open" => restart::open(&rest),
+            "assign" => routing::assign(&rest),
+            "decide" => routing::measure(&rest),
             other => report::say(&format!("no such child: {other}")),
         }
         return;
@@ -47,6 +50,9 @@ fn main() {
     }
     if wanted("p6") {
         http::p6();
+    }
+    if wanted("p7") {
+        routing::p7();
     }
     if wanted("p8") {
         restart::p8();
