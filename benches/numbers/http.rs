@@ -16,6 +16,7 @@ use switchhook::ports::{Journal, Later, PublishedKeys, SigningKey};
 use switchhook::storage::journal::{JournalConfig, RedbJournal};
 use switchhook::storage::memory::MemoryJournal;
 use switchhook::wire::events::parse_callbacks;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -102,14 +103,18 @@ struct Server {
     child: Child,
     port: u16,
     calls: usize,
+    /// Where it writes. It is killed, so it cannot tidy up.
+    _folder: TempDir,
 }
 
 impl Server {
     fn start(words: &[&str]) -> Self {
         let me = std::env::current_exe().expect("this program");
+        let folder = tempfile::tempdir_in(".").expect("a folder");
         let mut child = Command::new(me)
             .arg("child-server")
             .args(words)
+            .current_dir(folder.path())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a child process");
@@ -117,7 +122,7 @@ impl Server {
         let out = child.stdout.take().expect("piped");
         BufReader::new(out).read_line(&mut line).expect("the port");
         let calls = words[0].parse::<usize>().expect("a number").max(1000);
-        Self { child, port: line.trim().parse().expect("a port"), calls }
+        Self { child, port: line.trim().parse().expect("a port"), calls, _folder: folder }
     }
 }
 
@@ -196,8 +201,7 @@ pub fn child(words: &[String]) {
             say(&server.addrs()[0].port().to_string());
             return server.run().await.expect("serves");
         }
-        let folder = tempfile::tempdir_in(".").expect("a folder");
-        let journal = journal(&words[2..], folder.path());
+        let journal = journal(&words[2..], Path::new("."));
         let calls = Calls::start(&CallsConfig::default(), SystemClock::start(), journal);
         for n in 0..count {
             let event = event(n, 0xffff, "CallConnected", "operation-1", "");
