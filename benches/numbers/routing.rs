@@ -54,10 +54,9 @@ pub fn p7() {
 /// Writes the assignments.
 pub fn assign(words: &[String]) {
     let (file, table) = NumberFile::open(words[0].as_ref(), 1_000).expect("a file");
-    let mut version = table.version();
+    let versions = table.version() + 1..;
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    for first in (0..ASSIGNMENTS).step_by(TOGETHER) {
-        version += 1;
+    for (version, first) in versions.zip((0..ASSIGNMENTS).step_by(TOGETHER)) {
         let change = |n: usize| {
             let steps = r#"[{"action":{"type":"redirect","target":"8:acs:b9614373-fd0b-480c-8fd2-cb58b70eab9f_00000022-4d1f-0c8d-3ef0-343a0d00a1b3"}}]"#;
             let assignment = format!(r#"{{"version":{version},"steps":{steps}}}"#);
