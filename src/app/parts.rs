@@ -222,6 +222,19 @@ pub(super) fn journal(settings: &Settings) -> Result<Opened, StartError> {
     Ok((Arc::clone(&file) as Arc<dyn Journal>, Some(file)))
 }
 
+/// Prometheus' own metrics of any process: its age, memory, processor time, open files.
+#[cfg(target_os = "linux")]
+fn process() -> impl Fn() + Send + Sync {
+    let process = metrics_process::Collector::default();
+    process.describe();
+    move || process.collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process() -> impl Fn() + Send + Sync {
+    || ()
+}
+
 /// Installs the recorder once in the process; says how to render it.
 pub(super) fn metrics() -> Box<dyn Fn() -> String + Send + Sync> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -234,5 +247,9 @@ pub(super) fn metrics() -> Box<dyn Fn() -> String + Send + Sync> {
             upkeep.run_upkeep();
         }
     });
-    Box::new(move || handle.render())
+    let measure_process = process();
+    Box::new(move || {
+        measure_process();
+        handle.render()
+    })
 }
