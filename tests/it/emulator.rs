@@ -477,7 +477,7 @@ fn subscription(receiver: &Receiver, schema: Schema) -> Subscription {
         endpoint: receiver.url("/grid?key=secret"),
         schema,
         headers: BTreeMap::from([("X-Own".to_owned(), "value".to_owned())]),
-        included_event_types: Vec::new(),
+        ..Subscription::default()
     }
 }
 

@@ -53,8 +53,7 @@ impl Theatre {
             name: "all".into(),
             endpoint: "http://127.0.0.1:9/grid".into(),
             schema: Schema::EventGrid,
-            headers: Default::default(),
-            included_event_types: Vec::new(),
+            ..Subscription::default()
         };
         let mut config =
             EmulatorConfig { subscriptions: vec![subscription], ..EmulatorConfig::default() };
