@@ -1,5 +1,7 @@
 //! The emulator over HTTP: signatures, repeatability, callbacks, Event Grid and the far end.
 
+mod grid;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
