@@ -269,7 +269,11 @@ impl World {
 
     fn with_jitter(&mut self, pause: Duration) -> Duration {
         let most = self.config.behaviour.grid.jitter;
-        if most > 0.0 { pause.mul_f64(1.0 + most.min(10.0) * self.ids.fraction()) } else { pause }
+        if most.is_nan() || most <= 0.0 {
+            return pause;
+        }
+        let longer = pause.as_secs_f64() * (1.0 + most.min(10.0) * self.ids.fraction());
+        Duration::try_from_secs_f64(longer).unwrap_or(pause)
     }
 
     /// Puts an endpoint on probation after a failure, and takes it off after a success.
