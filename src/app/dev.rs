@@ -1,6 +1,5 @@
 //! Service and emulator in one process, wired to each other: nothing to install, nothing to set.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use serde::Serialize;
 use super::demo::{self, Demo, Narrator};
 use super::{App, Drained, Listeners, StartError};
 use crate::clock::SystemClock;
-use crate::emulator::{Emulator, EmulatorConfig, PhoneBook, Schema, Subscription};
+use crate::emulator::{Emulator, EmulatorConfig, PhoneBook, Subscription};
 use crate::ports::{Clock, sleep};
 use crate::settings::{Secret, Settings};
 
@@ -101,16 +100,16 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
 /// Event Grid delivers nothing before its handshake with the service is done; a call that rings earlier
 /// would ring in vain.
 async fn until_event_grid_delivers(emulator: &str, clock: &dyn Clock) -> Result<(), StartError> {
-    let url = format!("{emulator}/emulator/eventgrid/subscriptions");
+    let url = format!("{emulator}/emulator/eventgrid/subscriptions/switchhook");
     let client = reqwest::Client::new();
     let until = clock.now() + HANDSHAKE;
     while clock.now() < until {
         let answer = client.get(&url).send().await;
-        let list = match answer {
+        let seen = match answer {
             Ok(answer) => answer.json::<serde_json::Value>().await.unwrap_or_default(),
             Err(_) => serde_json::Value::Null,
         };
-        if list["value"][0]["provisioningState"] == "Succeeded" {
+        if seen["provisioningState"] == "Succeeded" {
             return Ok(());
         }
         sleep(clock, Duration::from_millis(10)).await;
@@ -126,6 +125,13 @@ fn start_emulator(
     let phones = options.phones.clone();
     let phones = phones.or_else(|| options.demo.as_ref().map(|_| demo::phones()));
     let phones = phones.unwrap_or_default();
+    let given = settings.emulator.subscriptions.iter().map(Secret::expose);
+    let mut subscriptions = Subscription::read_all(given).map_err(StartError::Setting)?;
+    subscriptions.push(Subscription {
+        name: "switchhook".to_owned(),
+        endpoint: event_grid_url.to_owned(),
+        ..Subscription::default()
+    });
     let config = EmulatorConfig {
         listen: settings.emulator.listen,
         access_key: settings.emulator.access_key.expose().to_owned(),
@@ -133,13 +139,7 @@ fn start_emulator(
         numbers: demo::numbers(),
         // A fast emulator still has callers, and readers of its tokens, who live in real time.
         callers_clock: Some(SystemClock::start()),
-        subscriptions: vec![Subscription {
-            name: "switchhook".to_owned(),
-            endpoint: event_grid_url.to_owned(),
-            schema: Schema::EventGrid,
-            headers: BTreeMap::new(),
-            included_event_types: Vec::new(),
-        }],
+        subscriptions,
         ..EmulatorConfig::default()
     };
     let clock: Arc<dyn Clock> = match settings.emulator.speed {

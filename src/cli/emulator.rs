@@ -9,9 +9,9 @@ use super::exit::{Done, Exit, Failure};
 use super::screen::Screen;
 use super::server::{EmulatorFlags, Log, Stop, flag, load, log, phones};
 use crate::clock::SystemClock;
-use crate::emulator::{Emulator, EmulatorConfig, StartError};
+use crate::emulator::{Emulator, EmulatorConfig, StartError, Subscription};
 use crate::ports::Clock;
-use crate::settings::{Purpose, Settings};
+use crate::settings::{Purpose, Secret, Settings};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -24,6 +24,9 @@ pub(super) struct Args {
     /// Settings that differ from the defaults, in TOML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// URL of an Event Grid webhook that gets every event; may be given several times
+    #[arg(long, value_name = "URL")]
+    subscribe: Vec<String>,
     #[command(flatten)]
     emulator: EmulatorFlags,
     #[command(flatten)]
@@ -47,7 +50,7 @@ pub(super) async fn run(args: Args, screen: Screen) -> Done {
     let settings = load(args.config, flags.collect(), Purpose::Local)?;
     log(&settings)?;
     let mut stop = Stop::listen()?;
-    let emulator = start(&settings)?;
+    let emulator = start(&settings, args.subscribe)?;
     let ready =
         Ready { emulator: emulator.base_url(), connection_string: emulator.connection_string() };
     screen.answer(&ready, || {
@@ -62,7 +65,7 @@ pub(super) async fn run(args: Args, screen: Screen) -> Done {
     Ok(())
 }
 
-fn start(settings: &Settings) -> Done<Emulator> {
+fn start(settings: &Settings, subscribe: Vec<String>) -> Done<Emulator> {
     let given = &settings.emulator;
     // Callers date and check by real time, however fast it passes in here.
     let callers: Arc<dyn Clock> = SystemClock::start();
@@ -75,10 +78,25 @@ fn start(settings: &Settings) -> Done<Emulator> {
         access_key: given.access_key.expose().to_owned(),
         phones: phones(settings)?.unwrap_or_default(),
         callers_clock: Some(callers),
+        subscriptions: subscriptions(settings, subscribe)?,
         ..EmulatorConfig::default()
     };
     Emulator::start(config, clock).map_err(|error| match error {
-        StartError::BadKey(_) => Failure::new(Exit::Configuration, error),
+        StartError::BadKey(_) | StartError::BadSubscription { .. } => {
+            Failure::new(Exit::Configuration, error)
+        }
         StartError::Listen { .. } | StartError::Client(_) => Failure::new(Exit::Failed, error),
     })
+}
+
+/// The subscriptions of the settings, and one for each `--subscribe`.
+fn subscriptions(settings: &Settings, urls: Vec<String>) -> Done<Vec<Subscription>> {
+    let given = settings.emulator.subscriptions.iter().map(Secret::expose);
+    let mut all = Subscription::read_all(given)
+        .map_err(|problem| Failure::new(Exit::Configuration, problem))?;
+    for (index, endpoint) in urls.into_iter().enumerate() {
+        let name = format!("subscribe-{}", index + 1);
+        all.push(Subscription { name, endpoint, ..Subscription::default() });
+    }
+    Ok(all)
 }

@@ -140,7 +140,10 @@ pub(super) fn phones(settings: &Settings) -> Done<Option<PhoneBook>> {
 pub(super) fn not_started(error: StartError) -> Failure {
     match error {
         StartError::Store(StoreError::InUse { .. }) => Failure::new(Exit::Conflict, error),
-        StartError::Setting(_) => Failure::new(Exit::Configuration, error),
+        StartError::Setting(_)
+        | StartError::Emulator(crate::emulator::StartError::BadSubscription { .. }) => {
+            Failure::new(Exit::Configuration, error)
+        }
         StartError::Store(_)
         | StartError::Listen { .. }
         | StartError::Emulator(_)

@@ -3,14 +3,12 @@
 //!
 //! Owns plain data with defaults. Durations are virtual unless their text says otherwise.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+pub use super::grid_config::{DeliveryHeader, DeliveryOrigin, GridBehaviour, Schema, Subscription};
 use super::phone_book::{Phone, PhoneBook};
 use crate::clock::ManualClock;
 use crate::ports::Clock;
@@ -89,44 +87,6 @@ impl Default for EmulatorConfig {
             behaviour: Behaviour::default(),
             limits: Limits::default(),
         }
-    }
-}
-
-/// In which shape a subscription wants its events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Schema {
-    /// Event Grid's own, an array of one.
-    #[default]
-    EventGrid,
-    /// CloudEvents 1.0, one object.
-    CloudEvents,
-}
-
-/// An Event Grid subscription as it is asked for.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Subscription {
-    /// Its name; taken from the path when it is created over HTTP.
-    #[serde(default)]
-    pub name: String,
-    /// Where the events go, secrets in the query included.
-    pub endpoint: String,
-    /// In which shape.
-    #[serde(default)]
-    pub schema: Schema,
-    /// Sent with every delivery, at most ten.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// Full names of the types that it wants; empty means all.
-    #[serde(default)]
-    pub included_event_types: Vec<String>,
-}
-
-impl fmt::Debug for Subscription {
-    /// Endpoint and headers may carry secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Subscription({}, {:?})", self.name, self.schema)
     }
 }
 
@@ -287,39 +247,6 @@ const API_VERSIONS: &[&str] = &[
     crate::wire::calling::API_VERSION,
 ];
 
-/// How the Event Grid side behaves.
-#[derive(Clone, Debug)]
-pub struct GridBehaviour {
-    /// Attempts per event, the first included.
-    pub max_attempts: u32,
-    /// After this an event is not tried again; looked at only when an attempt is due.
-    pub time_to_live: Duration,
-    /// Real time after which a receiver that does not answer is given up.
-    pub deadline: Duration,
-    /// Whether `aeg-subscription-name` is written in capitals.
-    pub capital_names: bool,
-    /// What `WebHook-Request-Origin` says.
-    pub origin: String,
-    /// How long a handshake is tried again, or waits for somebody to open the validation URL.
-    pub handshake_patience: Duration,
-    /// First pause between two handshakes; it doubles up to five seconds.
-    pub handshake_pause: Duration,
-}
-
-impl Default for GridBehaviour {
-    fn default() -> Self {
-        Self {
-            max_attempts: 2,
-            time_to_live: Duration::from_secs(60),
-            deadline: Duration::from_secs(30),
-            capital_names: true,
-            origin: "eventgrid.azure.net".to_owned(),
-            handshake_patience: Duration::from_secs(600),
-            handshake_pause: Duration::from_millis(250),
-        }
-    }
-}
-
 /// How much the emulator holds before it refuses or forgets.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -337,6 +264,10 @@ pub struct Limits {
     pub deliveries: usize,
     /// Event Grid events in delivery; more are dead-lettered at once.
     pub grid_events: usize,
+    /// Bytes of one Event Grid event; a larger one is told to nobody. Azure's limit is 1 MB.
+    pub grid_event_bytes: usize,
+    /// Lines of Event Grid's record; the oldest leaves.
+    pub grid_record: usize,
     /// Dead letters that are remembered; the oldest leaves.
     pub dead_letters: usize,
     /// Event Grid subscriptions; more are refused.
@@ -361,6 +292,8 @@ impl Default for Limits {
             callbacks_waiting: 1_000,
             deliveries: 5_000,
             grid_events: 10_000,
+            grid_event_bytes: 1 << 20,
+            grid_record: 5_000,
             dead_letters: 500,
             subscriptions: 100,
             repeatability: 10_000,

@@ -9,6 +9,8 @@ mod api;
 mod audio;
 mod auth;
 mod config;
+mod grid_config;
+mod grid_routes;
 mod http;
 mod own_routes;
 mod phone_book;
@@ -25,8 +27,8 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 
 pub use config::{
-    Behaviour, DEFAULT_ACCESS_KEY, EmulatorConfig, GridBehaviour, Limits, Schema, Subscription,
-    Unanswered,
+    Behaviour, DEFAULT_ACCESS_KEY, DeliveryHeader, DeliveryOrigin, EmulatorConfig, GridBehaviour,
+    Limits, Schema, Subscription, Unanswered,
 };
 pub use phone_book::{Action, BadPhoneBook, OnRing, Phone, PhoneBook, Prompt, Step};
 
@@ -53,6 +55,14 @@ pub enum StartError {
     /// The access key cannot be used.
     #[error("the emulator's access key is no good: {0}")]
     BadKey(#[from] BadKey),
+    /// An Event Grid subscription of the configuration cannot be one.
+    #[error("the emulator's event grid subscription {index} is no good: {problem}")]
+    BadSubscription {
+        /// Which one, counted from 0.
+        index: usize,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The address is taken or is not this machine's.
     #[error("the emulator cannot listen on {address}: {error}; choose another address or port")]
     Listen {
@@ -70,12 +80,16 @@ impl Emulator {
     /// Starts on the caller's actix or tokio runtime. It serves when this returns.
     ///
     /// # Errors
-    /// [`StartError`] when the key is no good or the address cannot be listened on.
+    /// [`StartError`] when the key or a subscription is no good, or the address cannot be listened on.
     ///
     /// # Panics
     /// When there is no runtime.
     pub fn start(config: EmulatorConfig, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let key = AccessKey::from_base64(&config.access_key)?;
+        for (index, subscription) in config.subscriptions.iter().enumerate() {
+            let wrong = |problem| StartError::BadSubscription { index, problem };
+            subscription.check().map_err(wrong)?;
+        }
         let listen = config.listen;
         let failed = |error| StartError::Listen { address: listen, error };
         let listener = TcpListener::bind(listen).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! The emulator's own routes: the far end by hand, Event Grid subscriptions, a look inside, and time.
+//! The emulator's own routes: the far end by hand, a look inside, and time. Event Grid's are next door.
 //!
 //! They need no signature: whoever reaches the emulator's port may use them.
 
@@ -9,8 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::api::query_value;
-use super::config::Subscription;
+use super::grid_routes;
 use super::http::Request;
 use super::phone_book::{tone, tones};
 use super::shell::Shell;
@@ -37,12 +36,6 @@ pub fn answer(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
             }),
         )),
         ("GET", "deliveries") => Ok(Reply::json(200, &shell.with(|world, _| world.deliveries()))),
-        ("GET", "eventgrid/dead-letters") => {
-            Ok(Reply::json(200, &shell.with(|world, _| world.dead_letters())))
-        }
-        ("GET", "eventgrid/subscriptions") => {
-            Ok(Reply::json(200, &shell.with(|world, _| world.subscriptions())))
-        }
         ("POST", "incoming-calls") => incoming_call(shell, request),
         ("POST", "reset") => {
             shell.with(|world, now| world.reset(now));
@@ -51,13 +44,13 @@ pub fn answer(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
         ("POST", "clock:advance") => advance(shell, request),
         (method, path) => match path.split_once('/') {
             Some(("calls", rest)) if method == "POST" => deed(shell, request, rest),
-            Some(("eventgrid", rest)) => subscription(shell, request, method, rest),
+            Some(("eventgrid", rest)) => grid_routes::answer(shell, request, method, rest),
             _ => Err(no_route()),
         },
     }
 }
 
-fn no_route() -> Refusal {
+pub(super) fn no_route() -> Refusal {
     Refusal::new(
         404,
         "NotFound",
@@ -169,43 +162,6 @@ fn pressed(body: PressBody) -> Result<Vec<&'static str>, Refusal> {
     }
 }
 
-fn subscription(
-    shell: &Shell,
-    request: &Request,
-    method: &str,
-    rest: &str,
-) -> Result<Reply, Refusal> {
-    let name = rest.strip_prefix("subscriptions/").ok_or_else(no_route)?;
-    if let Some(name) = name.strip_suffix("/validate") {
-        let code = query_value(request.query(), "code").unwrap_or_default();
-        let name = decoded(name)?;
-        let seen = shell.with(|world, _| world.validate_by_hand(&name, &code))?;
-        return Ok(Reply::json(200, &seen));
-    }
-    let name = decoded(name)?;
-    if name.is_empty() || name.contains('/') {
-        return Err(no_route());
-    }
-    match method {
-        "PUT" => {
-            let mut wanted: Subscription =
-                read(request, r#"{"endpoint":"http://…","schema":"eventGrid"}"#)?;
-            wanted.name = name;
-            let seen = shell.with(|world, now| {
-                world.pass_time(now);
-                world.create_subscription(wanted)
-            })?;
-            Ok(Reply::json(201, &seen))
-        }
-        "GET" => Ok(Reply::json(200, &shell.with(|world, _| world.subscription(&name))?)),
-        "DELETE" => {
-            shell.with(|world, _| world.delete_subscription(&name))?;
-            Ok(Reply::empty(204))
-        }
-        _ => Err(Refusal::new(405, "MethodNotAllowed", "Use PUT, GET or DELETE.")),
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdvanceBody {
@@ -231,13 +187,13 @@ fn advance(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
     Ok(Reply::json(200, &json!({ "nowMs": now.0 })))
 }
 
-fn decoded(segment: &str) -> Result<String, Refusal> {
+pub(super) fn decoded(segment: &str) -> Result<String, Refusal> {
     let text = percent_decode_str(segment).decode_utf8();
     text.map(Into::into).map_err(|_| Refusal::bad("The path is not valid UTF-8."))
 }
 
 /// Reads a body, and shows what one looks like when it cannot.
-fn read<T: DeserializeOwned>(request: &Request, example: &str) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(request: &Request, example: &str) -> Result<T, Refusal> {
     serde_json::from_slice(&request.body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         Refusal::bad(format!(

@@ -16,9 +16,34 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// Variables of the environment that are settings start with this.
 pub const ENV_PREFIX: &str = "SWITCHHOOK__";
 
-/// Keys that hold an array of tables, with the keys of each table.
-const TABLES: &[(&str, &[&str])] =
-    &[("private.tokens", &["name", "role", "secret", "secret_file"])];
+/// Keys that hold an array of tables, with the keys of each table. The values are texts.
+const TABLES: &[(&str, &[&str])] = &[
+    ("private.tokens", &["name", "role", "secret", "secret_file"]),
+    (
+        SUBSCRIPTIONS,
+        &[
+            "name",
+            "endpoint",
+            "schema",
+            "included_event_types",
+            "subject_begins_with",
+            "subject_ends_with",
+            "is_subject_case_sensitive",
+            "advanced_filters",
+            "enable_advanced_filtering_on_arrays",
+            "headers",
+            "delivery_headers",
+            "max_delivery_attempts",
+            "event_time_to_live_in_minutes",
+            "max_events_per_batch",
+            "preferred_batch_size_in_kilobytes",
+            "dead_letter",
+        ],
+    ),
+];
+
+/// The one array of tables with values of all types, which the emulator itself reads.
+pub(super) const SUBSCRIPTIONS: &str = "emulator.subscriptions";
 
 /// What the user gave, before anything is read. May hold secrets, so it has no `Debug`.
 #[derive(Clone, Default)]
@@ -174,7 +199,7 @@ fn items_fit(key: &str, value: &Value, origin: &str, problems: &mut Problems) ->
                     if !known.contains(&name.as_str()) {
                         let text = format!("is not a setting; there are {}", known.join(", "));
                         problems.add(&format!("{place}.{name}"), origin, text);
-                    } else if !value.is_str() {
+                    } else if key != SUBSCRIPTIONS && !value.is_str() {
                         problems.add(
                             &format!("{place}.{name}"),
                             origin,

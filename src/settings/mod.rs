@@ -160,12 +160,36 @@ fn effective(flat: &Flat) -> Vec<Effective> {
     flat.iter().map(line).collect()
 }
 
+/// Hides the headers of subscriptions and the queries of their URLs.
+fn mask_subscriptions(value: &mut toml::Value) {
+    let hidden = || toml::Value::String("***".to_owned());
+    for table in value.as_array_mut().into_iter().flatten().filter_map(toml::Value::as_table_mut) {
+        for name in ["headers", "delivery_headers"] {
+            if let Some(headers) = table.get_mut(name) {
+                *headers = hidden();
+            }
+        }
+        match table.get_mut("endpoint") {
+            Some(toml::Value::String(url)) => {
+                if let Some((before, _)) = url.split_once(['?', '#']) {
+                    *url = format!("{before}?***");
+                }
+            }
+            Some(other) => *other = hidden(),
+            None => {}
+        }
+    }
+}
+
 /// A value as TOML; what is secret in it, masked.
 fn shown(key: &str, value: &toml::Value) -> String {
     if SECRETS.contains(&key) && value.as_str().is_some_and(|text| !text.is_empty()) {
         return "***".to_owned();
     }
     let mut value = value.clone();
+    if key == layers::SUBSCRIPTIONS {
+        mask_subscriptions(&mut value);
+    }
     if let Some(items) = value.as_array_mut() {
         for secret in items.iter_mut().filter_map(|item| item.get_mut("secret")) {
             *secret = toml::Value::String("***".to_owned());

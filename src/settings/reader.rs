@@ -153,6 +153,14 @@ impl<'a> Reader<'a> {
         secret
     }
 
+    /// The tables of an array, as JSON.
+    pub(super) fn tables_as_json(&mut self, key: &str) -> Vec<Secret> {
+        let items = self.value(key).and_then(|value| value.as_array().cloned()).unwrap_or_default();
+        let json = items.iter().map(|item| serde_json::to_string(item).map(Secret::new));
+        // TOML that JSON cannot say does not exist.
+        json.filter_map(Result::ok).collect()
+    }
+
     pub(super) fn tokens(&mut self, key: &str) -> Vec<Token> {
         let items = self.value(key).and_then(|value| value.as_array().cloned()).unwrap_or_default();
         let mut tokens: Vec<Token> = Vec::new();

@@ -276,6 +276,8 @@ pub struct Emulator {
     pub speed: u32,
     /// Who answers and how, a TOML file.
     pub phones: Option<PathBuf>,
+    /// Event Grid subscriptions that exist from the start, each as JSON; their URLs may hold keys.
+    pub subscriptions: Vec<Secret>,
 }
 
 const MIB: u64 = 1 << 20;
@@ -441,6 +443,7 @@ impl Emulator {
             access_key: from.secret("emulator.access_key"),
             speed: u32::try_from(speed).unwrap_or(1),
             phones: from.path("emulator.phones"),
+            subscriptions: from.tables_as_json("emulator.subscriptions"),
         }
     }
 }

@@ -158,6 +158,28 @@ fn a_reachable_private_listener_needs_a_token() {
 }
 
 #[test]
+fn subscriptions_of_the_emulator_are_tables_whose_secrets_do_not_show() {
+    let (_folder, given) = in_file(
+        "[[emulator.subscriptions]]\nname = \"a\"\nendpoint = \"http://127.0.0.1:9/grid?key=hunter2\"\n\
+         max_delivery_attempts = 3\nheaders = { x-key = \"hunter2\" }\n\
+         advanced_filters = [{ operatorType = \"IsNotNull\", key = \"data.to\" }]\n",
+    );
+    let settings = Settings::load(&given, Purpose::Local).expect("good");
+    let json = settings.emulator.subscriptions[0].expose();
+    assert!(
+        json.contains(r#""max_delivery_attempts":3"#) && json.contains("key=hunter2"),
+        "{json}"
+    );
+    let line = settings.effective().iter().find(|line| line.key == "emulator.subscriptions");
+    let line = line.expect("a line").value.clone();
+    assert!(line.contains("http://127.0.0.1:9/grid?***") && line.contains("IsNotNull"), "{line}");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+
+    let (_folder, given) = in_file("[[emulator.subscriptions]]\nendpoints = \"x\"\n");
+    assert_eq!(complaints(&given, Purpose::Local), ["emulator.subscriptions[0].endpoints"]);
+}
+
+#[test]
 fn tokens_are_checked_one_by_one() {
     #[track_caller]
     fn check(tokens: &str, said: &str) {

@@ -1,5 +1,7 @@
 //! The real binary: what it prints, and how it ends.
 
+mod emulator;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};

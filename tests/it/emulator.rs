@@ -1,5 +1,7 @@
 //! The emulator over HTTP: signatures, repeatability, callbacks, Event Grid and the far end.
 
+mod grid;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -477,7 +479,7 @@ fn subscription(receiver: &Receiver, schema: Schema) -> Subscription {
         endpoint: receiver.url("/grid?key=secret"),
         schema,
         headers: BTreeMap::from([("X-Own".to_owned(), "value".to_owned())]),
-        included_event_types: Vec::new(),
+        ..Subscription::default()
     }
 }
 

@@ -94,8 +94,7 @@ impl Stage {
                 name: "switchhook".to_owned(),
                 endpoint,
                 schema: setting.schema,
-                headers: Default::default(),
-                included_event_types: Vec::new(),
+                ..Subscription::default()
             }],
             // Requests are dated by the service's clock, not by the emulator's fast one.
             callers_clock: Some(SystemClock::start()),

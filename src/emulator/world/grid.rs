@@ -1,51 +1,75 @@
-//! Event Grid subscriptions and their handshake: nothing is delivered to an endpoint that has not
-//! agreed to it.
+//! Event Grid subscriptions: what they want, how far their handshake has come, and which form of them
+//! deliveries go by.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::events::seven_digits;
 use super::grid_delivery::GridDelivery;
+use super::grid_letters::Letters;
+use super::grid_record::{GridNote, GridRecord};
 use super::postbox::without_query;
 use super::{Due, Effect, Job, Outcome, Refusal, World};
-use crate::emulator::audio::is_web_address;
 use crate::emulator::config::{Schema, Subscription};
-use crate::wire::calling::segment;
+use crate::pure::filter::Filter;
+use crate::pure::time::Tick;
+
+/// Type of the event that tells an endpoint about its deleted subscription.
+const DELETED: &str = "Microsoft.EventGrid.SubscriptionDeletedEvent";
 
 /// Everything of Event Grid.
 pub(super) struct GridState {
-    base_url: String,
-    subscriptions: BTreeMap<String, Subscribed>,
+    pub base_url: String,
+    pub subscriptions: BTreeMap<String, Subscribed>,
     lives: u64,
-    pub(super) deliveries: BTreeMap<u64, GridDelivery>,
-    pub(super) delivery_count: u64,
-    pub(super) dead_letters: VecDeque<Value>,
+    pub deliveries: BTreeMap<u64, GridDelivery>,
+    pub delivery_count: u64,
+    pub letters: Letters,
+    pub record: GridRecord,
 }
 
 /// A subscription and how far its handshake has come.
 pub(super) struct Subscribed {
+    /// As it was asked for last.
+    pub wanted: Agreed,
+    /// As its endpoint agreed to it: what deliveries go by.
+    pub active: Option<Agreed>,
+    pub standing: Standing,
+    /// Tells apart two handshakes for the same name.
+    pub life: u64,
+    pub code: String,
+    pub attempts: u32,
+    /// What the last handshake came to.
+    pub last: &'static str,
+    /// Until when its endpoint is left alone.
+    pub probation: Option<Tick>,
+    /// Whether a batch is about to be put together.
+    pub batch_due: bool,
+}
+
+/// A subscription with its filter, ready for use.
+#[derive(Clone)]
+pub(super) struct Agreed {
     pub wanted: Subscription,
-    standing: Standing,
-    /// Tells apart two subscriptions that had the same name.
-    life: u64,
-    code: String,
-    attempts: u32,
+    pub filter: Filter,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Validating,
+pub(super) enum Standing {
+    Creating,
+    Updating,
     AwaitingManualAction,
     Succeeded,
     Failed,
 }
 
 impl Standing {
-    fn word(self) -> &'static str {
+    /// ARM's `provisioningState`.
+    pub fn word(self) -> &'static str {
         match self {
-            Self::Validating => "Creating",
+            Self::Creating => "Creating",
+            Self::Updating => "Updating",
             Self::AwaitingManualAction => "AwaitingManualAction",
             Self::Succeeded => "Succeeded",
             Self::Failed => "Failed",
@@ -61,7 +85,8 @@ impl GridState {
             lives: 0,
             deliveries: BTreeMap::new(),
             delivery_count: 0,
-            dead_letters: VecDeque::new(),
+            letters: Letters::default(),
+            record: GridRecord::default(),
         }
     }
 
@@ -69,23 +94,20 @@ impl GridState {
     pub fn without_events(&mut self) -> Self {
         let mut fresh = Self::new(std::mem::take(&mut self.base_url));
         fresh.subscriptions = std::mem::take(&mut self.subscriptions);
+        for found in fresh.subscriptions.values_mut() {
+            found.probation = None;
+            found.batch_due = false;
+        }
         fresh.lives = self.lives;
         fresh.delivery_count = self.delivery_count;
+        fresh.letters = self.letters.emptied();
         fresh
     }
 
-    /// The validated subscriptions that want events of a type.
-    pub fn takers(&self, kind: &str) -> Vec<String> {
-        let takes = |found: &&Subscribed| {
-            let types = &found.wanted.included_event_types;
-            let wanted = types.is_empty() || types.iter().any(|t| t.eq_ignore_ascii_case(kind));
-            found.standing == Standing::Succeeded && wanted
-        };
-        self.subscriptions.values().filter(takes).map(|found| found.wanted.name.clone()).collect()
-    }
-
-    pub fn get(&self, name: &str) -> Option<&Subscribed> {
-        self.subscriptions.get(name)
+    /// The form of a subscription that deliveries go by.
+    pub fn active(&self, name: &str) -> Option<&Subscription> {
+        let found = self.subscriptions.get(name)?;
+        found.active.as_ref().map(|agreed| &agreed.wanted)
     }
 }
 
@@ -93,117 +115,107 @@ impl World {
     /// Creates a subscription, or puts it in the place of the one with its name, and shakes hands.
     ///
     /// # Errors
-    /// [`Refusal`] when it cannot be one.
+    /// [`Refusal`] when it cannot be one, or when there are too many.
     pub fn create_subscription(&mut self, wanted: Subscription) -> Result<Value, Refusal> {
-        if !is_web_address(&wanted.endpoint, false) {
-            return Err(Refusal::bad("The field endpoint must be an absolute http or https URL."));
-        }
-        if wanted.headers.len() > 10 || wanted.headers.values().any(|value| value.len() > 4096) {
-            return Err(Refusal::bad("At most ten headers of at most 4096 bytes are allowed."));
-        }
+        let filter = wanted.check().map_err(invalid)?;
         let known = self.grid.subscriptions.contains_key(&wanted.name);
         if !known && self.grid.subscriptions.len() >= self.config.limits.subscriptions {
             return Err(Refusal::full("subscriptions"));
         }
         let name = wanted.name.clone();
-        self.subscribe(wanted);
+        self.begin_subscription(Agreed { wanted, filter });
         self.subscription(&name)
     }
 
+    /// A subscription of the configuration. One that cannot be one is told in the log and left out.
     pub(super) fn subscribe(&mut self, wanted: Subscription) {
+        match wanted.check() {
+            Ok(filter) => self.begin_subscription(Agreed { wanted, filter }),
+            Err(problem) => tracing::warn!(%problem, "an event grid subscription was left out"),
+        }
+    }
+
+    fn begin_subscription(&mut self, wanted: Agreed) {
         self.grid.lives += 1;
-        let (name, life, code) = (wanted.name.clone(), self.grid.lives, self.ids.guid());
-        let standing = Standing::Validating;
-        let subscribed = Subscribed { wanted, standing, life, code, attempts: 0 };
+        let (name, life, code) = (wanted.wanted.name.clone(), self.grid.lives, self.ids.guid());
+        let old = self.grid.subscriptions.remove(&name);
+        let standing = if old.is_some() { Standing::Updating } else { Standing::Creating };
+        let keeps = self.config.behaviour.grid.update_keeps_delivering;
+        let (active, probation, batch_due) = match old {
+            Some(old) => (old.active.filter(|_| keeps), old.probation, old.batch_due),
+            None => (None, None, false),
+        };
+        let last = "none";
+        let subscribed = Subscribed {
+            wanted,
+            active,
+            standing,
+            life,
+            code,
+            attempts: 0,
+            last,
+            probation,
+            batch_due,
+        };
         self.grid.subscriptions.insert(name.clone(), subscribed);
         let patience = self.config.behaviour.grid.handshake_patience;
-        self.later(Duration::ZERO, Due::Handshake(name.clone(), life));
+        self.later(std::time::Duration::ZERO, Due::Handshake(name.clone(), life));
         self.later(patience, Due::HandshakeOver(name, life));
     }
 
-    /// Removes a subscription.
+    /// Removes a subscription. Events that wait for it are dropped, and its endpoint is told.
     ///
     /// # Errors
     /// [`Refusal`] when there is none of that name.
     pub fn delete_subscription(&mut self, name: &str) -> Result<(), Refusal> {
-        let removed = self.grid.subscriptions.remove(name);
-        removed.map(|_| ()).ok_or_else(no_subscription)
-    }
-
-    /// A subscription, its endpoint without the query.
-    ///
-    /// # Errors
-    /// [`Refusal`] when there is none of that name.
-    pub fn subscription(&self, name: &str) -> Result<Value, Refusal> {
-        self.grid.get(name).map(Subscribed::seen).ok_or_else(no_subscription)
-    }
-
-    /// All subscriptions.
-    pub fn subscriptions(&self) -> Value {
-        json!({ "value": self.grid.subscriptions.values().map(Subscribed::seen).collect::<Vec<_>>() })
-    }
-
-    /// Somebody opened the validation URL.
-    ///
-    /// # Errors
-    /// [`Refusal`] when the code is not that of the subscription.
-    pub fn validate_by_hand(&mut self, name: &str, code: &str) -> Result<Value, Refusal> {
-        let found = self.grid.subscriptions.get_mut(name).ok_or_else(no_subscription)?;
-        if found.code != code {
-            return Err(Refusal::bad("The validation code is not that of this subscription."));
+        let removed = self.grid.subscriptions.remove(name).ok_or_else(no_subscription)?;
+        let theirs = |delivery: &GridDelivery| delivery.subscription == name;
+        let gone: Vec<u64> = self
+            .grid
+            .deliveries
+            .iter()
+            .filter(|(_, delivery)| theirs(delivery))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in gone {
+            if let Some(delivery) = self.grid.deliveries.remove(&number) {
+                let note = delivery.note("dropped").because("the subscription was deleted");
+                self.note_grid(note);
+            }
         }
-        if found.standing == Standing::Failed {
-            return Err(Refusal::new(
-                409,
-                "ValidationExpired",
-                "The handshake was given up; create the subscription again.",
-            ));
+        if let Some(agreed) = removed.active
+            && self.config.behaviour.grid.deletion_told
+        {
+            self.tell_deleted(&agreed.wanted);
         }
-        found.standing = Standing::Succeeded;
-        self.subscription(name)
+        Ok(())
     }
 
-    /// Asks the endpoint whether it wants the events.
-    pub(super) fn shake_hands(&mut self, name: &str, life: u64) {
-        let origin = self.config.behaviour.grid.origin.clone();
-        let deadline = self.config.behaviour.grid.deadline;
+    /// Posts Event Grid's farewell, once.
+    fn tell_deleted(&mut self, wanted: &Subscription) {
         let id = self.ids.guid();
-        let Some(found) = self.grid.subscriptions.get(name).filter(|found| found.waits(life))
-        else {
-            return;
+        let topic = &self.config.topic;
+        let resource =
+            format!("{topic}/providers/Microsoft.EventGrid/eventSubscriptions/{}", wanted.name);
+        let data = json!({ "eventSubscriptionId": resource });
+        let time = seven_digits(self.now.wall, "Z");
+        let body = match wanted.schema {
+            Schema::EventGrid => json!([{
+                "id": id, "topic": topic, "subject": "", "data": data, "eventType": DELETED,
+                "dataVersion": "1", "metadataVersion": "1", "eventTime": time,
+            }]),
+            Schema::CloudEvents => json!({
+                "id": id, "source": topic, "subject": "", "data": data, "type": DELETED,
+                "specversion": "1.0", "time": time,
+            }),
         };
-        let manual = format!(
-            "{}/emulator/eventgrid/subscriptions/{}/validate?code={}",
-            self.grid.base_url,
-            segment(name),
-            found.code
-        );
-        let url = found.wanted.endpoint.clone();
-        let mut headers = self.grid_headers(&found.wanted, "SubscriptionValidation");
-        let (method, body) = match found.wanted.schema {
-            Schema::EventGrid => {
-                let event = json!([{
-                    "id": id,
-                    "topic": self.config.topic,
-                    "subject": "",
-                    "data": { "validationCode": found.code, "validationUrl": manual },
-                    "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
-                    "dataVersion": "1",
-                    "metadataVersion": "1",
-                    "eventTime": seven_digits(self.now.wall, "Z"),
-                }]);
-                ("POST", event.to_string())
-            }
-            Schema::CloudEvents => {
-                headers.retain(|(name, _)| !name.starts_with("aeg-") && name != "content-type");
-                headers.push(("webhook-request-origin".to_owned(), origin));
-                headers.push(("webhook-request-callback".to_owned(), manual));
-                ("OPTIONS", String::new())
-            }
-        };
-        self.send(Job::Handshake(name.to_owned(), life), |job| Effect {
+        let mut headers = self.grid_headers(wanted, "SubscriptionDeletion");
+        headers.extend(self.event_headers(wanted.schema, "1", 0, &id));
+        let deadline = self.config.behaviour.grid.deadline;
+        let (url, body) = (wanted.endpoint.clone(), body.to_string());
+        self.send(Job::GridFarewell(wanted.name.clone(), id), |job| Effect {
             job,
-            method,
+            method: "POST",
             url,
             headers,
             body,
@@ -212,80 +224,78 @@ impl World {
         });
     }
 
-    pub(super) fn handshake_finished(&mut self, name: &str, life: u64, outcome: &Outcome) {
-        let origin = self.config.behaviour.grid.origin.clone();
-        let pause = self.config.behaviour.grid.handshake_pause;
-        let Some(found) = self.grid.subscriptions.get_mut(name).filter(|found| found.waits(life))
-        else {
-            return;
-        };
-        match found.answer(outcome, &origin) {
-            Some(standing) => found.standing = standing,
-            None => {
-                let pause = pause * 2_u32.pow(found.attempts.min(16));
-                found.attempts += 1;
-                if found.attempts == 1 {
-                    tracing::warn!(subscription = name, endpoint = %without_query(&found.wanted.endpoint), "the event grid handshake got no consent, it is tried again; start the receiver or check its validation answer");
-                }
-                let pause = pause.min(Duration::from_secs(5));
-                self.later(pause, Due::Handshake(name.to_owned(), life));
-            }
-        }
+    pub(super) fn farewell_finished(&mut self, name: &str, id: &str, outcome: &Outcome) {
+        let note = GridNote::new(name, id, DELETED, "deletionTold").answered(outcome).attempt(1);
+        self.note_grid(note);
     }
 
-    pub(super) fn give_up_handshake(&mut self, name: &str, life: u64) {
-        let found = self.grid.subscriptions.get_mut(name).filter(|found| found.life == life);
-        let Some(found) = found.filter(|found| found.standing != Standing::Succeeded) else {
-            return;
-        };
-        found.standing = Standing::Failed;
-        tracing::warn!(
-            subscription = name,
-            "the event grid handshake was given up; create the subscription again"
-        );
-    }
-}
-
-impl Subscribed {
-    fn waits(&self, life: u64) -> bool {
-        self.life == life && self.standing == Standing::Validating
+    /// A subscription, without its secrets.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is none of that name.
+    pub fn subscription(&self, name: &str) -> Result<Value, Refusal> {
+        let found = self.grid.subscriptions.get(name).ok_or_else(no_subscription)?;
+        Ok(self.seen(found))
     }
 
-    /// What an answer to the handshake means; `None` is to try again.
-    fn answer(&self, outcome: &Outcome, origin: &str) -> Option<Standing> {
-        let Outcome::Answered { status, headers, body, .. } = outcome else { return None };
-        match self.wanted.schema {
-            Schema::EventGrid if *status == 200 => {
-                let read: Value = serde_json::from_slice(body).unwrap_or_default();
-                let echoed = read.get("validationResponse").and_then(Value::as_str);
-                match echoed {
-                    Some(code) if code.eq_ignore_ascii_case(&self.code) => {
-                        Some(Standing::Succeeded)
-                    }
-                    Some(_) => None,
-                    None => Some(Standing::AwaitingManualAction),
-                }
-            }
-            Schema::EventGrid => None,
-            Schema::CloudEvents => {
-                let allowed = headers.get("webhook-allowed-origin")?;
-                let consents = allowed == "*" || allowed.eq_ignore_ascii_case(origin);
-                consents.then_some(Standing::Succeeded)
-            }
-        }
+    /// All subscriptions.
+    pub fn subscriptions(&self) -> Value {
+        let all: Vec<_> = self.grid.subscriptions.values().map(|found| self.seen(found)).collect();
+        json!({ "value": all })
     }
 
-    fn seen(&self) -> Value {
+    fn seen(&self, found: &Subscribed) -> Value {
+        let wanted = &found.wanted.wanted;
+        let grid = &self.config.behaviour.grid;
+        let headers: Vec<_> = wanted
+            .all_headers()
+            .iter()
+            .map(|header| {
+                let kind = if header.path.is_some() { "dynamic" } else { "static" };
+                let value = header.value.as_ref().filter(|_| !header.secret);
+                json!({
+                    "name": header.name, "type": kind, "value": value, "path": header.path,
+                    "secret": header.secret,
+                })
+            })
+            .collect();
+        let minutes = grid.time_to_live.as_secs_f64() / 60.0;
+        let (most, _) = wanted.batch_bounds();
+        let manual = (found.standing == Standing::AwaitingManualAction)
+            .then(|| self.validation_url(&wanted.name, &found.code));
         json!({
-            "name": self.wanted.name,
-            "endpoint": without_query(&self.wanted.endpoint),
-            "schema": self.wanted.schema,
-            "includedEventTypes": self.wanted.included_event_types,
-            "provisioningState": self.standing.word(),
+            "name": wanted.name,
+            "endpoint": without_query(&wanted.endpoint),
+            "schema": wanted.schema,
+            "includedEventTypes": wanted.included_event_types,
+            "subjectBeginsWith": wanted.subject_begins_with,
+            "subjectEndsWith": wanted.subject_ends_with,
+            "isSubjectCaseSensitive": wanted.is_subject_case_sensitive,
+            "advancedFilters": wanted.advanced_filters,
+            "enableAdvancedFilteringOnArrays": wanted.enable_advanced_filtering_on_arrays,
+            "deliveryHeaders": headers,
+            "maxDeliveryAttempts": wanted.max_delivery_attempts.unwrap_or(grid.max_attempts),
+            "eventTimeToLiveInMinutes":
+                wanted.event_time_to_live_in_minutes.map_or(json!(minutes), |given| json!(given)),
+            "maxEventsPerBatch": most,
+            "preferredBatchSizeInKilobytes": wanted.preferred_batch_size_in_kilobytes,
+            "deadLetter": wanted.dead_letter,
+            "provisioningState": found.standing.word(),
+            "handshake": { "attempts": found.attempts, "last": found.last, "validationUrl": manual },
+            "delivers": found.active.is_some(),
         })
     }
 }
 
-fn no_subscription() -> Refusal {
-    Refusal::new(404, "ResourceNotFound", "There is no event subscription of that name.")
+/// Something that Azure's resource manager does not take.
+pub(super) fn invalid(message: String) -> Refusal {
+    Refusal::new(400, "InvalidRequest", message)
+}
+
+pub(super) fn no_subscription() -> Refusal {
+    Refusal::new(
+        404,
+        "ResourceNotFound",
+        "There is no event subscription of that name; GET /emulator/eventgrid/subscriptions lists them.",
+    )
 }

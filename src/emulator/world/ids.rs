@@ -25,6 +25,12 @@ impl Ids {
         mixed ^ (mixed >> 31)
     }
 
+    /// From 0 up to, but not including, 1.
+    pub fn fraction(&mut self) -> f64 {
+        let drawn = u32::try_from(self.next() >> 32).unwrap_or_default();
+        f64::from(drawn) / (f64::from(u32::MAX) + 1.0)
+    }
+
     /// A version 4 UUID.
     pub fn uuid(&mut self) -> Uuid {
         let (high, low) = (self.next(), self.next());

@@ -13,6 +13,11 @@ mod events;
 mod far_end;
 mod grid;
 mod grid_delivery;
+mod grid_handshake;
+mod grid_letters;
+mod grid_publish;
+mod grid_record;
+mod grid_retry;
 mod ids;
 mod media;
 mod outcomes;
@@ -43,6 +48,7 @@ use crate::wire::identifiers::{CallConnectionId, IncomingCallContext};
 pub use connection::{CallSetup, Connection, State};
 pub use events::Meta;
 pub use far_end::{Deed, IncomingCallWish};
+pub use grid_publish::GridEvent;
 pub use media::{MediaWish, MediaWork};
 pub use participants::Invitation;
 pub use playback::Source;
@@ -125,7 +131,8 @@ enum Job {
     Callback(CallConnectionId),
     Prompt(playback::FetchTicket),
     Handshake(String, u64),
-    GridEvent(u64),
+    GridEvents(Vec<u64>),
+    GridFarewell(String, String),
 }
 
 /// What happens later.
@@ -140,6 +147,8 @@ enum Due {
     Handshake(String, u64),
     HandshakeOver(String, u64),
     GridEvent(u64),
+    GridBatch(String),
+    DeadLetter(Box<grid_letters::DeadLetter>),
 }
 
 /// The world. See the module's text.
@@ -226,7 +235,8 @@ impl World {
             Some(Job::Callback(call)) => self.callback_finished(&call, outcome),
             Some(Job::Prompt(ticket)) => self.prompt_fetched(&ticket, outcome),
             Some(Job::Handshake(name, life)) => self.handshake_finished(&name, life, outcome),
-            Some(Job::GridEvent(delivery)) => self.grid_event_finished(delivery, outcome),
+            Some(Job::GridEvents(events)) => self.grid_events_finished(&events, outcome),
+            Some(Job::GridFarewell(name, id)) => self.farewell_finished(&name, &id, outcome),
             None => {} // it was for something that a reset has swept away
         }
     }
@@ -263,6 +273,8 @@ impl World {
             Due::Handshake(name, life) => self.shake_hands(&name, life),
             Due::HandshakeOver(name, life) => self.give_up_handshake(&name, life),
             Due::GridEvent(delivery) => self.attempt_grid_event(delivery),
+            Due::GridBatch(name) => self.send_grid_batches(&name),
+            Due::DeadLetter(letter) => self.letter_due(*letter),
         }
     }
 

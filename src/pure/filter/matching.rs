@@ -2,12 +2,18 @@
 
 use serde_json::Value;
 
-use super::{Advanced, Filter, Operand, Operator, Subject, fold};
+use super::{Advanced, Filter, Miss, Operand, Operator, Subject, Unsaid, fold};
 
-pub(super) fn matches(filter: &Filter, event: &Value) -> bool {
-    type_fits(&filter.types, event)
-        && filter.subject.fits(event)
-        && filter.advanced.iter().all(|advanced| advanced.holds(event, filter.on_arrays))
+pub(super) fn miss(filter: &Filter, event: &Value, unsaid: Unsaid) -> Option<Miss> {
+    if !type_fits(&filter.types, event) {
+        return Some(Miss::Type);
+    }
+    if !filter.subject.fits(event) {
+        return Some(Miss::Subject);
+    }
+    let holds = |advanced: &Advanced| advanced.holds(event, filter.on_arrays, unsaid);
+    let index = filter.advanced.iter().position(|advanced| !holds(advanced))?;
+    filter.advanced.get(index).map(|found| Miss::Advanced { index, operator: found.operator })
 }
 
 /// The type stands under another name in each schema.
@@ -31,7 +37,7 @@ impl Subject {
 }
 
 impl Advanced {
-    fn holds(&self, event: &Value, on_arrays: bool) -> bool {
+    fn holds(&self, event: &Value, on_arrays: bool, unsaid: Unsaid) -> bool {
         let found = find(event, &self.path);
         match self.operator {
             Operator::IsNullOrUndefined => return found.is_none_or(Value::is_null),
@@ -47,6 +53,7 @@ impl Advanced {
         };
         match hit {
             Some(hit) => hit != self.operator.is_negative(),
+            None if self.operator == Operator::NumberNotInRange => unsaid.not_in_range_without_key,
             None => self.operator.passes_when_missing(),
         }
     }
@@ -95,7 +102,7 @@ impl Operator {
 
 /// Walks down the members of a path. Azure's own example spells a member in another case than its
 /// wire does, so the exact spelling is only preferred, not needed.
-fn find<'a>(event: &'a Value, path: &[String]) -> Option<&'a Value> {
+pub(super) fn find<'a>(event: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(event, |value, name| {
         let members = value.as_object()?;
         members.get(name).or_else(|| {

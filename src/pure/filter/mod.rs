@@ -46,6 +46,32 @@ struct Subject {
     case_sensitive: bool,
 }
 
+/// Which part of a filter an event does not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Miss {
+    /// The type.
+    #[error("its type is not among includedEventTypes")]
+    Type,
+    /// The subject.
+    #[error("its subject does not fit subjectBeginsWith and subjectEndsWith")]
+    Subject,
+    /// An advanced filter.
+    #[error("advancedFilters[{index}] ({operator}) does not hold")]
+    Advanced {
+        /// Which filter, counted from 0.
+        index: usize,
+        /// Its operator.
+        operator: Operator,
+    },
+}
+
+/// What the vendor does not say; the default is the safe reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsaid {
+    /// Whether an event without the key passes `NumberNotInRange`.
+    pub not_in_range_without_key: bool,
+}
+
 /// One `{operatorType, key, value|values}`.
 #[derive(Clone, PartialEq)]
 struct Advanced {
@@ -169,7 +195,12 @@ impl Filter {
 
     /// Whether an event, as it came over the wire in either schema, passes.
     pub fn matches(&self, event: &Value) -> bool {
-        matching::matches(self, event)
+        self.miss(event, Unsaid::default()).is_none()
+    }
+
+    /// The first part that keeps an event from passing, for those who ask why it did not come.
+    pub fn miss(&self, event: &Value, unsaid: Unsaid) -> Option<Miss> {
+        matching::miss(self, event, unsaid)
     }
 }
 
@@ -192,6 +223,12 @@ impl<'de> Deserialize<'de> for Filter {
         let json = Value::deserialize(deserializer)?;
         Self::parse(&json).map_err(serde::de::Error::custom)
     }
+}
+
+/// The value at a key such as `data.to.rawId`, found as filters find it.
+pub fn value_at<'a>(event: &'a Value, key: &str) -> Option<&'a Value> {
+    let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+    matching::find(event, &path)
 }
 
 /// A text as it is compared: case is folded character by character, so that where a text begins or

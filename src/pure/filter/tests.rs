@@ -196,6 +196,29 @@ fn i6_there_are_at_most_25_filters_and_25_values_in_all() {
 }
 
 #[test]
+fn i6_the_first_part_that_does_not_hold_is_told() {
+    let filter = read(json!({
+        "includedEventTypes": ["a"], "subjectEndsWith": "1",
+        "advancedFilters": [
+            {"operatorType": "IsNotNull", "key": "data.it"},
+            {"operatorType": "NumberNotInRange", "key": "data.n", "values": [[1, 2]]},
+        ],
+    }));
+    let event = |kind, subject, data| json!({"type": kind, "subject": subject, "data": data});
+    let miss = |event: Value| filter.miss(&event, Unsaid::default());
+    assert_eq!(miss(event("b", "2", json!({}))), Some(Miss::Type));
+    assert_eq!(miss(event("a", "2", json!({}))), Some(Miss::Subject));
+    let of = |index, operator| Some(Miss::Advanced { index, operator });
+    assert_eq!(miss(event("a", "1", json!({}))), of(0, Operator::IsNotNull));
+    let without_key = event("a", "1", json!({"it": 1}));
+    assert_eq!(miss(without_key.clone()), of(1, Operator::NumberNotInRange));
+    let other = Unsaid { not_in_range_without_key: true };
+    assert_eq!(filter.miss(&without_key, other), None);
+    assert_eq!(value_at(&without_key, "DATA.it"), Some(&json!(1)));
+    assert_eq!(value_at(&without_key, "data..it"), None);
+}
+
+#[test]
 fn a_filter_shows_its_operators_only() {
     let filter = on_it("StringIn", json!({"values": ["+14255551212"]}));
     assert_eq!(format!("{filter:?}"), "Filter[StringIn]");

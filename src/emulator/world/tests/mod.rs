@@ -1,6 +1,7 @@
 //! Stories in virtual time, straight at the world: requests as JSON, events as they would be posted.
 
 mod calls;
+mod grid;
 mod limits;
 mod media;
 
@@ -53,8 +54,7 @@ impl Theatre {
             name: "all".into(),
             endpoint: "http://127.0.0.1:9/grid".into(),
             schema: Schema::EventGrid,
-            headers: Default::default(),
-            included_event_types: Vec::new(),
+            ..Subscription::default()
         };
         let mut config =
             EmulatorConfig { subscriptions: vec![subscription], ..EmulatorConfig::default() };
