@@ -13,6 +13,7 @@ mod events;
 mod far_end;
 mod grid;
 mod grid_delivery;
+mod holding;
 mod ids;
 mod media;
 mod outcomes;
@@ -29,6 +30,7 @@ mod script;
 mod tests;
 mod transfer;
 mod view;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

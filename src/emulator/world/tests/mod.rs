@@ -1,6 +1,7 @@
 //! Stories in virtual time, straight at the world: requests as JSON, events as they would be posted.
 
 mod calls;
+mod keys_and_hold;
 mod limits;
 mod media;
 
