@@ -130,12 +130,14 @@ fn deed(shell: &Shell, request: &Request, rest: &str) -> Result<Reply, Refusal> 
         "answer" => Deed::Answer,
         "decline" => Deed::Decline,
         "busy" => Deed::Busy,
+        "hold" => Deed::Hold,
+        "resume" => Deed::Resume,
         "hangup" => Deed::HangUp,
         "press" => Deed::Press(pressed(read(request, r##"{"tones":"12#"}"##)?)?),
         "say" => Deed::Say(read::<SayBody>(request, r#"{"text":"…"}"#)?.text),
         _ => {
             return Err(Refusal::bad(
-                "The action must be one of answer, decline, busy, press, say, hangup.",
+                "The action must be one of answer, decline, busy, press, say, hold, resume, hangup.",
             ));
         }
     };

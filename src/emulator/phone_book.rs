@@ -88,6 +88,10 @@ pub enum Action {
     Press(Vec<&'static str>),
     /// Say something.
     Say(String),
+    /// Put the others on hold.
+    Hold,
+    /// Be back.
+    Resume,
     /// Leave.
     HangUp,
     /// Nothing: only time passes.
@@ -100,6 +104,8 @@ impl fmt::Debug for Action {
         f.write_str(match self {
             Self::Press(_) => "Press",
             Self::Say(_) => "Say",
+            Self::Hold => "Hold",
+            Self::Resume => "Resume",
             Self::HangUp => "HangUp",
             Self::Wait => "Wait",
         })
@@ -149,6 +155,10 @@ struct StepEntry {
     after_ms: u64,
     press: Option<String>,
     say: Option<String>,
+    #[serde(default)]
+    hold: bool,
+    #[serde(default)]
+    resume: bool,
     #[serde(default)]
     hangup: bool,
 }
@@ -218,13 +228,21 @@ impl Entry {
 
 impl StepEntry {
     fn read(self) -> Result<Step, String> {
-        let action = match (self.press, self.say, self.hangup) {
-            (Some(keys), None, false) => Action::Press(tones(&keys)?),
-            (None, Some(words), false) => Action::Say(words),
-            (None, None, true) => Action::HangUp,
-            (None, None, false) => Action::Wait,
-            _ => return Err("give one of press, say and hangup".to_owned()),
-        };
+        let mut given = Vec::new();
+        if let Some(keys) = self.press {
+            given.push(Action::Press(tones(&keys)?));
+        }
+        given.extend(self.say.map(Action::Say));
+        let plain = [
+            (self.hold, Action::Hold),
+            (self.resume, Action::Resume),
+            (self.hangup, Action::HangUp),
+        ];
+        given.extend(plain.into_iter().filter(|(wanted, _)| *wanted).map(|(_, action)| action));
+        if given.len() > 1 {
+            return Err("give one of press, say, hold, resume and hangup".to_owned());
+        }
+        let action = given.pop().unwrap_or(Action::Wait);
         let on_prompt = match self.on_prompt {
             None | Some(PromptEntry::Any(false)) => None,
             Some(PromptEntry::Any(true)) => Some(Prompt::Any),
@@ -277,6 +295,8 @@ mod tests {
             script = [
                 { onPrompt = "recognize", press = "12#", afterMs = 100 },
                 { say = "hello" },
+                { hold = true },
+                { afterMs = 10, resume = true },
                 { afterMs = 5000, hangup = true },
             ]
             [[phone]]
@@ -290,7 +310,11 @@ mod tests {
         assert_eq!(phone.after, Duration::from_millis(500));
         assert_eq!(phone.script[0].action, Action::Press(vec!["one", "two", "pound"]));
         assert_eq!(phone.script[0].on_prompt, Some(Prompt::Recognize));
-        assert_eq!(phone.script[2].action, Action::HangUp);
+        assert_eq!(
+            phone.script[2..4].iter().map(|step| &step.action).collect::<Vec<_>>(),
+            [&Action::Hold, &Action::Resume]
+        );
+        assert_eq!(phone.script[4].action, Action::HangUp);
         let other = book.get(&RawId::new("8:acs:a_b")).expect("the other");
         assert_eq!(other.on_ring, OnRing::NoAnswer);
     }

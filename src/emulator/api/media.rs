@@ -1,4 +1,4 @@
-//! Playing, recognising, sending keys and cancelling.
+//! Playing, recognising, holding, sending and telling keys, and cancelling.
 
 use std::time::Duration;
 
@@ -6,12 +6,13 @@ use super::{ApiRequest, body, is_telephone, meta, required, within};
 use crate::emulator::audio::is_web_address;
 use crate::emulator::phone_book::tone;
 use crate::emulator::world::{
-    Listening, MediaWish, MediaWork, Menu, Refusal, Reply, Source, World,
+    Listening, MediaWish, MediaWork, Menu, Meta, Refusal, Reply, Source, World,
 };
 use crate::wire::calling::{
-    Choice, OperationContextResponse, PlayRequest, PlaySource, RecognizeOptions, RecognizeRequest,
-    SendDtmfTonesRequest,
+    Choice, ContinuousDtmfRecognitionRequest, HoldRequest, OperationContextResponse, PlayRequest,
+    PlaySource, RecognizeOptions, RecognizeRequest, SendDtmfTonesRequest,
 };
+use crate::wire::identifiers::RawId;
 
 /// Most keys of one `sendDtmfTones`.
 const MOST_TONES: usize = 18;
@@ -186,4 +187,45 @@ pub fn send_tones(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, 
 pub fn cancel_all(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
     world.cancel_all_media(request.call()?)?;
     Ok(Reply::empty(202))
+}
+
+pub fn watch_keys(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
+    let (who, meta) = watched(world, request)?;
+    world.watch_keys(request.call()?, &who, meta)?;
+    Ok(Reply::empty(200))
+}
+
+pub fn stop_watching_keys(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
+    let (who, meta) = watched(world, request)?;
+    world.stop_watching_keys(request.call()?, &who, meta)?;
+    Ok(Reply::empty(200))
+}
+
+fn watched(world: &World, request: &ApiRequest<'_>) -> Result<(RawId, Meta), Refusal> {
+    world.connected(request.call()?)?;
+    let wish: ContinuousDtmfRecognitionRequest = body(request)?;
+    let who = required(wish.target_participant, "TargetParticipant")?;
+    let meta = meta(world, wish.operation_context, wish.operation_callback_uri)?;
+    Ok((who.raw_id().clone(), meta))
+}
+
+pub fn hold(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
+    let call = request.call()?;
+    let speech = world.connected(call)?.has_speech_resource();
+    let wish: HoldRequest = body(request)?;
+    let who = required(wish.target_participant, "TargetParticipant")?;
+    let music = wish.play_source_info.map(|info| source(info, speech)).transpose()?;
+    let meta = meta(world, wish.operation_context, wish.operation_callback_uri)?;
+    world.hold(call, who.raw_id(), music, meta)?;
+    Ok(Reply::empty(200))
+}
+
+pub fn unhold(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
+    let call = request.call()?;
+    world.connected(call)?;
+    let wish: HoldRequest = body(request)?;
+    let who = required(wish.target_participant, "TargetParticipant")?;
+    meta(world, wish.operation_context, wish.operation_callback_uri)?;
+    world.unhold(call, who.raw_id())?;
+    Ok(Reply::empty(200))
 }

@@ -97,6 +97,10 @@ fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         Op::Recognize => media::recognize(world, request),
         Op::CancelAllMediaOperations => media::cancel_all(world, request),
         Op::SendDtmfTones => media::send_tones(world, request),
+        Op::StartContinuousDtmfRecognition => media::watch_keys(world, request),
+        Op::StopContinuousDtmfRecognition => media::stop_watching_keys(world, request),
+        Op::Hold => media::hold(world, request),
+        Op::Unhold => media::unhold(world, request),
         Op::Connect
         | Op::MuteParticipants
         | Op::CancelAddParticipant
@@ -104,10 +108,6 @@ fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         | Op::StartTranscription
         | Op::StopTranscription
         | Op::UpdateTranscription
-        | Op::StartContinuousDtmfRecognition
-        | Op::StopContinuousDtmfRecognition
-        | Op::Hold
-        | Op::Unhold
         | Op::StartMediaStreaming
         | Op::StopMediaStreaming
         | Op::StartRecording

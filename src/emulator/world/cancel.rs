@@ -13,7 +13,7 @@ impl World {
     /// [`Refusal`] when the call is not up.
     pub fn cancel_all_media(&mut self, call: &CallConnectionId) -> Result<(), Refusal> {
         self.connected(call)?;
-        self.cancel_lanes(call, |_| true);
+        self.cancel_lanes(call, |lane| !matches!(lane, Lane::Hold(_)));
         Ok(())
     }
 
@@ -41,11 +41,16 @@ impl World {
     }
 
     pub(super) fn media_ends_with_call(&mut self, call: &CallConnectionId) {
+        self.watches_end(call);
         if self.config.behaviour.media_told_at_call_end {
-            self.cancel_lanes(call, |_| true);
-        } else {
-            self.take_ops(call, &|_| true);
+            self.cancel_lanes(call, |lane| !matches!(lane, Lane::Hold(_)));
         }
+        self.take_ops(call, &|_| true);
+    }
+
+    /// Takes away what runs and waits on a leg, without a word.
+    pub(super) fn silence(&mut self, call: &CallConnectionId, lane: &Lane) {
+        self.take_ops(call, &|other| other == lane);
     }
 
     /// Whoever an operation was for is gone: it fails.
@@ -53,6 +58,8 @@ impl World {
         if !self.is_group(call) && self.others(call).is_empty() {
             return; // the call itself is about to end
         }
+        self.silence(call, &Lane::Hold(who.clone()));
+        self.watch_ends(call, who);
         self.fail_ops_for(call, who, &outcomes::PARTY_GONE);
     }
 

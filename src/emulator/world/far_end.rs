@@ -34,6 +34,10 @@ pub enum Deed {
     Press(Vec<&'static str>),
     /// Says something.
     Say(String),
+    /// Puts the others on hold.
+    Hold,
+    /// Is back.
+    Resume,
     /// Leaves, or gives up calling.
     HangUp,
 }
@@ -98,6 +102,10 @@ impl World {
             Deed::Say(words) => {
                 self.seated_phone(conversation, who)?;
                 self.words_said(conversation, who, words);
+            }
+            Deed::Hold | Deed::Resume => {
+                self.seated_phone(conversation, who)?;
+                self.phone_holds(conversation, who, *deed == Deed::Hold);
             }
             Deed::HangUp => {
                 self.seated_phone(conversation, who)?;

@@ -9,6 +9,7 @@ use super::events::News;
 use super::outcomes;
 use super::playback::{Playback, Source};
 use super::recognize::Listening;
+use super::watching::Watched;
 use super::{Due, Meta, Refusal, World, agenda};
 use crate::emulator::phone_book::Prompt;
 use crate::wire::events::EventKind;
@@ -18,6 +19,8 @@ use crate::wire::identifiers::{CallConnectionId, RawId};
 #[derive(Default)]
 pub struct Media {
     pub(super) lanes: BTreeMap<Lane, Line>,
+    /// Whose keys are told as they are pressed.
+    pub(super) watched: Watched,
 }
 
 /// On which leg of the call an operation runs.
@@ -27,6 +30,8 @@ pub enum Lane {
     Main,
     /// Some participants.
     Sub(Vec<RawId>),
+    /// Somebody who is on hold; beside everything else.
+    Hold(RawId),
 }
 
 /// What runs on a leg, and what waits for it.
@@ -51,6 +56,8 @@ pub enum Work {
     Play(Playback),
     Recognize(Box<Listening>),
     SendTones(usize),
+    /// Plays to somebody who is on hold.
+    Hold(Playback),
 }
 
 /// Finds an operation again.
@@ -113,6 +120,7 @@ impl Op {
             Work::Play(_) => EventKind::PlayCanceled,
             Work::Recognize(_) => EventKind::RecognizeCanceled,
             Work::SendTones(_) => EventKind::SendDtmfTonesFailed,
+            Work::Hold(_) => EventKind::HoldFailed,
         }
     }
 
@@ -121,6 +129,7 @@ impl Op {
             Work::Play(_) => EventKind::PlayFailed,
             Work::Recognize(_) => EventKind::RecognizeFailed,
             Work::SendTones(_) => EventKind::SendDtmfTonesFailed,
+            Work::Hold(_) => EventKind::HoldFailed,
         }
     }
 
@@ -136,6 +145,7 @@ impl Op {
             Work::Play(_) => "play",
             Work::Recognize(_) => "recognize",
             Work::SendTones(_) => "sendDtmfTones",
+            Work::Hold(_) => "hold",
         }
     }
 }
@@ -225,7 +235,7 @@ impl World {
         let ticket = OpTicket { call: call.clone(), lane: lane.clone(), number: op.number };
         let tones = match &op.work {
             Work::SendTones(count) => Some(*count),
-            Work::Play(_) | Work::Recognize(_) => None,
+            Work::Play(_) | Work::Recognize(_) | Work::Hold(_) => None,
         };
         line.running = Some(op);
         match tones {
@@ -264,7 +274,7 @@ impl World {
             Work::SendTones(_) => {
                 self.end_op(ticket, News::of(EventKind::SendDtmfTonesCompleted, outcomes::DONE));
             }
-            Work::Play(_) => self.play_ended(ticket),
+            Work::Play(_) | Work::Hold(_) => self.play_ended(ticket),
             Work::Recognize(_) => self.listening_timer(ticket),
         }
     }
@@ -284,7 +294,9 @@ impl World {
 
     /// Tells that an operation began, and wakes the phones that waited for it.
     pub(super) fn tell_started(&mut self, ticket: &OpTicket) {
-        let Some(op) = self.op(ticket) else { return };
+        let Some(op) = self.op(ticket).filter(|op| !matches!(op.work, Work::Hold(_))) else {
+            return;
+        };
         let meta = op.meta.clone();
         self.tell(&ticket.call, &meta, News::of(EventKind::PlayStarted, outcomes::DONE));
     }
@@ -294,7 +306,7 @@ impl World {
         let (targets, kind) = match &op.work {
             Work::Play(_) => (op.targets.clone(), Prompt::Play),
             Work::Recognize(_) => (op.targets.clone(), Prompt::Recognize),
-            Work::SendTones(_) => return,
+            Work::SendTones(_) | Work::Hold(_) => return,
         };
         self.prompt_heard(&ticket.call, &targets, kind);
     }

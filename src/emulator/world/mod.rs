@@ -18,6 +18,7 @@ mod grid_letters;
 mod grid_publish;
 mod grid_record;
 mod grid_retry;
+mod holding;
 mod ids;
 mod media;
 mod outcomes;
@@ -34,6 +35,7 @@ mod script;
 mod tests;
 mod transfer;
 mod view;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -160,7 +160,7 @@ impl World {
 
     fn playback(&mut self, ticket: &OpTicket) -> Option<&mut Playback> {
         match &mut self.op(ticket)?.work {
-            Work::Play(playback) => Some(playback),
+            Work::Play(playback) | Work::Hold(playback) => Some(playback),
             Work::Recognize(listening) => Some(&mut listening.prompt),
             Work::SendTones(_) => None,
         }
@@ -213,6 +213,7 @@ impl World {
         let Some(op) = self.op(ticket) else { return };
         let news = match op.work {
             Work::Recognize(_) => News::of(EventKind::RecognizeFailed, outcomes::PROMPT_FAILED),
+            Work::Hold(_) => return self.hold_failed(ticket, why),
             _ => News::of(EventKind::PlayFailed, why.clone()),
         };
         self.end_op(ticket, news.with(json!({ "failedPlaySourceIndex": index })));

@@ -73,7 +73,7 @@ impl World {
     fn listening(&mut self, ticket: &OpTicket) -> Option<&mut Listening> {
         match &mut self.op(ticket)?.work {
             Work::Recognize(listening) => Some(listening),
-            Work::Play(_) | Work::SendTones(_) => None,
+            Work::Play(_) | Work::SendTones(_) | Work::Hold(_) => None,
         }
     }
 
@@ -152,6 +152,7 @@ impl World {
             return;
         }
         for tone in tones {
+            self.tell_watchers(conversation, who, tone);
             for ticket in self.listeners(conversation, who) {
                 self.key_heard(&ticket, tone);
             }

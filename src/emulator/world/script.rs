@@ -50,6 +50,8 @@ impl World {
         match step.map(|step| step.action.clone()) {
             Some(Action::Press(tones)) => self.keys_pressed(conversation, who, &tones),
             Some(Action::Say(words)) => self.words_said(conversation, who, &words),
+            Some(Action::Hold) => self.phone_holds(conversation, who, true),
+            Some(Action::Resume) => self.phone_holds(conversation, who, false),
             Some(Action::HangUp) => self.party_left(conversation, who, None),
             Some(Action::Wait) | None => {}
         }

@@ -320,6 +320,27 @@ models! {
         /// Replaces the call's callback URI for this request's events.
         operation_callback_uri: String,
     }
+    /// Body of `StartContinuousDtmfRecognition` and `StopContinuousDtmfRecognition`. `targetParticipant`
+    /// is required.
+    ContinuousDtmfRecognitionRequest {
+        /// Whose keys are told.
+        target_participant: Identifier,
+        /// Echoed on the events of this request.
+        operation_context: OperationContext,
+        /// Replaces the call's callback URI for this request's events.
+        operation_callback_uri: String,
+    }
+    /// Body of `Hold`, and without `playSourceInfo` of `Unhold`. `targetParticipant` is required.
+    HoldRequest {
+        /// Who is held.
+        target_participant: Identifier,
+        /// What the held one hears, again and again; silence when absent.
+        play_source_info: PlaySource,
+        /// Echoed on the events of this request.
+        operation_context: OperationContext,
+        /// Replaces the call's callback URI for this request's events.
+        operation_callback_uri: String,
+    }
     /// Azure's `CommunicationErrorResponse`.
     ErrorResponse {
         /// The error.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod grid;
+mod keys_and_hold;
 mod limits;
 mod media;
 
