@@ -260,7 +260,11 @@ text_id!(
 #[serde(rename_all = "camelCase")]
 struct PhoneNumberShape {
     value: String,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_false",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
     is_anonymous: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asserted_id: Option<String>,
@@ -270,7 +274,7 @@ struct PhoneNumberShape {
 #[serde(rename_all = "camelCase")]
 struct TeamsUserShape {
     user_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     is_anonymous: bool,
     #[serde(default)]
     cloud: Option<String>,
@@ -292,6 +296,10 @@ struct TeamsExtensionUserShape {
     resource_id: String,
     #[serde(default)]
     cloud: Option<String>,
+}
+
+fn null_is_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// `public`, `dod` or `gcch`, told by the prefix of a raw id.
@@ -440,6 +448,11 @@ mod tests {
         reads(r#"{"kind":"PhoneNumber","phoneNumber":{"value":"anonymous"}}"#, "4:anonymous");
         reads(r#"{"communicationUser":{"id":"8:acs:r_u"},"kind":null,"extra":1}"#, "8:acs:r_u");
         reads(r#"{"microsoftTeamsUser":{"userId":"u","cloud":"PUBLIC"}}"#, "8:orgid:u");
+        reads(
+            r#"{"rawId":null,"microsoftTeamsUser":{"userId":"u","isAnonymous":null,"cloud":"Dod"}}"#,
+            "8:dod:u",
+        );
+        reads(r#"{"phoneNumber":{"value":"+1425","isAnonymous":null}}"#, "4:+1425");
         reads(r#"{"microsoftTeamsApp":{"appId":"a","cloud":"gcch"}}"#, "28:gcch:a");
         reads(
             r#"{"teamsExtensionUser":{"userId":"u","tenantId":"t","resourceId":"r"}}"#,

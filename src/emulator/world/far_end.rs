@@ -40,6 +40,10 @@ pub enum Deed {
     Resume,
     /// Leaves, or gives up calling.
     HangUp,
+    /// Mutes the own microphone.
+    Mute,
+    /// Unmutes it. The API cannot do that.
+    Unmute,
 }
 
 /// The names of a call that came in.
@@ -107,6 +111,10 @@ impl World {
                 self.seated_phone(conversation, who)?;
                 self.phone_holds(conversation, who, *deed == Deed::Hold);
             }
+            Deed::Mute | Deed::Unmute => {
+                self.seated_phone(conversation, who)?;
+                self.set_muted(conversation, who, *deed == Deed::Mute);
+            }
             Deed::HangUp => {
                 self.seated_phone(conversation, who)?;
                 self.caller_gives_up(conversation, who);
@@ -135,9 +143,7 @@ impl World {
         let party = self.conversations.get(conversation).and_then(|found| found.party(who));
         match party.map(|party| &party.seat) {
             Some(Seat::Phone) => Ok(()),
-            Some(Seat::App(_)) => Err(Refusal::new(
-                409,
-                "8519",
+            Some(Seat::App(_)) => Err(Refusal::conflict(
                 "An application sits there, not a phone; use the call API for it.",
             )),
             None => Err(Refusal::participant_not_found()),
@@ -165,7 +171,7 @@ impl World {
             .map(|(call, found)| (call.clone(), found.own_meta()))
             .collect();
         for (call, meta) in arriving {
-            self.answer_failed(&call, &meta);
+            self.arrival_failed(&call, &meta, &super::outcomes::CALL_GONE);
         }
     }
 }

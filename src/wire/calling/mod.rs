@@ -1,9 +1,11 @@
 //! The Call Automation REST API, version 2026-03-12: its operations and its models.
 
+mod joining;
 mod models;
 mod operation;
 mod requests;
 
+pub use joining::*;
 pub use models::*;
 pub use operation::{Method, Operation, Place, segment};
 pub use requests::{Nothing, RequestModel, WithContext};

@@ -47,6 +47,8 @@ macro_rules! models {
     };
 }
 
+pub(super) use models;
+
 models! {
     /// Body of `CreateCall`. `targets` and `callbackUri` are required.
     CreateCallRequest {
@@ -58,6 +60,8 @@ models! {
         source_display_name: String,
         /// Identity that places the call.
         source: CommunicationUser,
+        /// Teams application on whose behalf the call is placed: `{appId, cloud}`.
+        teams_app_source: serde_json::Value,
         /// Echoed on the events of this request.
         operation_context: OperationContext,
         /// Where the call's events go.

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AddParticipantRequest, AddParticipantResponse, AnswerCallRequest, CallConnectionProperties,
-    CreateCallRequest, Operation, OperationContextResponse, PlayRequest, RecognizeRequest,
-    RedirectCallRequest, RejectCallRequest, RemoveParticipantRequest, SendDtmfTonesRequest,
+    CancelAddParticipantRequest, CancelAddParticipantResponse, ConnectRequest, CreateCallRequest,
+    MoveParticipantsRequest, MoveParticipantsResponse, MuteParticipantsRequest, Operation,
+    OperationContextResponse, PlayRequest, RecognizeRequest, RedirectCallRequest,
+    RejectCallRequest, RemoveParticipantRequest, SendDtmfTonesRequest,
     TransferToParticipantRequest,
 };
 use crate::wire::identifiers::OperationContext;
@@ -63,6 +65,10 @@ requests! {
     TransferToParticipantRequest asks TransferToParticipant gets OperationContextResponse, with operation_context;
     AddParticipantRequest asks AddParticipant gets AddParticipantResponse, with operation_context;
     RemoveParticipantRequest asks RemoveParticipant gets OperationContextResponse, with operation_context;
+    ConnectRequest asks Connect gets CallConnectionProperties, with operation_context;
+    MuteParticipantsRequest asks MuteParticipants gets OperationContextResponse, with operation_context;
+    CancelAddParticipantRequest asks CancelAddParticipant gets CancelAddParticipantResponse, with operation_context;
+    MoveParticipantsRequest asks MoveParticipants gets MoveParticipantsResponse, with operation_context;
     PlayRequest asks Play gets Nothing, with operation_context;
     RecognizeRequest asks Recognize gets Nothing, with operation_context;
     SendDtmfTonesRequest asks SendDtmfTones gets OperationContextResponse, with operation_context;

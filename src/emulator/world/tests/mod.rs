@@ -1,10 +1,14 @@
 //! Stories in virtual time, straight at the world: requests as JSON, events as they would be posted.
 
 mod calls;
+mod connecting;
 mod grid;
 mod keys_and_hold;
 mod limits;
 mod media;
+mod moving;
+mod people;
+mod transfers;
 
 use std::time::Duration;
 
