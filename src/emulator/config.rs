@@ -12,6 +12,7 @@ pub use super::grid_config::{DeliveryHeader, DeliveryOrigin, GridBehaviour, Sche
 
 use super::call_config::CallBehaviour;
 use super::phone_book::{Phone, PhoneBook};
+use super::recording_config::RecordingBehaviour;
 use crate::clock::ManualClock;
 use crate::ports::Clock;
 
@@ -188,6 +189,8 @@ pub struct Behaviour {
     pub page_size: usize,
     /// The API versions that are accepted.
     pub api_versions: Vec<String>,
+    /// How calls are recorded.
+    pub recording: RecordingBehaviour,
     /// What Event Grid does.
     pub grid: GridBehaviour,
 }
@@ -236,6 +239,7 @@ impl Default for Behaviour {
             callback_retry_pause: seconds(1),
             page_size: 100,
             api_versions: API_VERSIONS.iter().map(|version| (*version).to_owned()).collect(),
+            recording: RecordingBehaviour::default(),
             grid: GridBehaviour::default(),
         }
     }
@@ -283,6 +287,16 @@ pub struct Limits {
     pub repeatability: usize,
     /// Prompts that are remembered by their cache id; all are forgotten when there are more.
     pub cached_prompts: usize,
+    /// Recordings at a time; more are refused with 429.
+    pub recordings: usize,
+    /// Recordings that have ended and whose files are kept; the oldest leaves with its files.
+    pub recorded: usize,
+    /// Sounds of one recording; later ones are silence.
+    pub recorded_sounds: usize,
+    /// Files of one recording; the last one is cut off.
+    pub recording_pieces: usize,
+    /// Bytes of one file of a recording; it is cut off there.
+    pub recording_bytes: usize,
     /// Bytes of a request body.
     pub body: usize,
     /// Bytes of a prompt that are looked at.
@@ -305,6 +319,11 @@ impl Default for Limits {
             dead_letters: 500,
             subscriptions: 100,
             repeatability: 10_000,
+            recordings: 1_000,
+            recorded: 1_000,
+            recorded_sounds: 10_000,
+            recording_pieces: 100,
+            recording_bytes: 64 << 20,
             cached_prompts: 1_000,
             body: 1 << 20,
             prompt: 64 << 10,

@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::api::{self, ApiRequest};
 use super::auth::{Guard, Signed};
 use super::own_routes;
+use super::recording_routes;
 use super::router::{Route, route};
 use super::shell::Shell;
 use super::world::{Refusal, Reply};
@@ -25,12 +26,15 @@ pub struct Door {
     pub guard: Guard,
     /// Largest body.
     pub body_limit: usize,
+    /// Where the emulator listens.
+    pub address: std::net::SocketAddr,
 }
 
 /// A request with its body, as the routes see it.
 pub struct Request {
     method: Method,
-    target: String,
+    /// Path and query as sent.
+    pub target: String,
     headers: actix_web::http::header::HeaderMap,
     /// The body.
     pub body: web::Bytes,
@@ -91,6 +95,7 @@ pub async fn answer(
         ("GET", "/calling/.well-known/acsopenidconfiguration") => {
             written(Reply::json(200, &door.shell.tokens().configuration(&base_url)))
         }
+        (_, path) if recording_routes::is_one(path) => recording_routes::answer(&door, &request),
         ("GET", "/calling/keys") => written(Reply::json(200, &door.shell.tokens().keys())),
         _ => answer_api(&door, &request),
     }
@@ -144,7 +149,7 @@ fn answer_api(door: &Door, request: &Request) -> HttpResponse {
 }
 
 /// A refusal, told in the log as well.
-fn refused(refusal: Refusal) -> HttpResponse {
+pub fn refused(refusal: Refusal) -> HttpResponse {
     tracing::warn!(
         status = refusal.status, code = refusal.code, advice = %refusal.message, "request refused"
     );

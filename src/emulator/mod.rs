@@ -15,8 +15,11 @@ mod grid_routes;
 mod http;
 mod own_routes;
 mod phone_book;
+mod recording_config;
+mod recording_routes;
 mod router;
 mod shell;
+mod sound;
 mod tokens;
 mod world;
 
@@ -35,6 +38,7 @@ pub use config::{
     Limits, Schema, Subscription, Unanswered,
 };
 pub use phone_book::{Action, BadPhoneBook, OnRing, Phone, PhoneBook, Prompt, Step};
+pub use recording_config::RecordingBehaviour;
 
 use auth::Guard;
 use http::Door;
@@ -107,7 +111,7 @@ impl Emulator {
         let client = shell::client()?;
         let world = World::new(config, seed, format!("http://{address}"), now);
         let shell = Shell::start(world, clock, tokens, client);
-        let door = web::Data::new(Door { shell: Arc::clone(&shell), guard, body_limit });
+        let door = web::Data::new(Door { shell: Arc::clone(&shell), guard, body_limit, address });
         let factory = move || {
             App::new().app_data(web::Data::clone(&door)).default_service(web::to(http::answer))
         };

@@ -36,6 +36,9 @@ pub fn answer(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
             }),
         )),
         ("GET", "deliveries") => Ok(Reply::json(200, &shell.with(|world, _| world.deliveries()))),
+        ("GET", "recordings") => {
+            Ok(Reply::json(200, &shell.with(|world, _| world.recordings_seen())))
+        }
         ("POST", "incoming-calls") => incoming_call(shell, request),
         ("POST", "joins") => join(shell, request),
         ("POST", "reset") => {

@@ -18,6 +18,7 @@ use switchhook::wire::calling::segment;
 use tokio::sync::mpsc;
 
 mod calls;
+mod recording;
 
 const VERSION: &str = "api-version=2026-03-12";
 const PHONE: &str = "+14255551212";

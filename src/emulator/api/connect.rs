@@ -23,7 +23,7 @@ pub fn connect(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Ref
 ///
 /// # Errors
 /// [`Refusal`] when it names no call, or more than one.
-fn locator(given: CallLocator) -> Result<Locator, Refusal> {
+pub(super) fn locator(given: CallLocator) -> Result<Locator, Refusal> {
     let text = |id: Option<String>| id.filter(|id| !id.is_empty());
     let (server, group, room) =
         (text(given.server_call_id), text(given.group_call_id), text(given.room_id));

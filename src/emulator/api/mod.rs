@@ -7,6 +7,7 @@ mod connect;
 mod headers;
 mod media;
 mod participants;
+mod recording;
 
 use serde::de::DeserializeOwned;
 
@@ -105,6 +106,11 @@ fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         Op::Recognize => media::recognize(world, request),
         Op::CancelAllMediaOperations => media::cancel_all(world, request),
         Op::SendDtmfTones => media::send_tones(world, request),
+        Op::StartRecording => recording::start(world, request),
+        Op::GetRecordingProperties => recording::get(world, request),
+        Op::StopRecording => recording::stop(world, request),
+        Op::PauseRecording => recording::pause(world, request),
+        Op::ResumeRecording => recording::resume(world, request),
         Op::StartContinuousDtmfRecognition => media::watch_keys(world, request),
         Op::StopContinuousDtmfRecognition => media::stop_watching_keys(world, request),
         Op::Hold => media::hold(world, request),
@@ -113,12 +119,7 @@ fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         | Op::StopTranscription
         | Op::UpdateTranscription
         | Op::StartMediaStreaming
-        | Op::StopMediaStreaming
-        | Op::StartRecording
-        | Op::GetRecordingProperties
-        | Op::StopRecording
-        | Op::PauseRecording
-        | Op::ResumeRecording => Err(Refusal::new(
+        | Op::StopMediaStreaming => Err(Refusal::new(
             501,
             "NotImplemented",
             format!("The emulator does not emulate {} yet.", request.operation.label()),

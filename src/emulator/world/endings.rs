@@ -70,6 +70,7 @@ impl World {
     /// Tells a leg that it is over, and forgets it. Its invitations are withdrawn.
     pub(super) fn end_leg(&mut self, call: &CallConnectionId, why: &Outcome) {
         self.media_ends_with_call(call);
+        self.recordings_lose(call);
         for ring in self.rings_where(|ring| ring.purpose.asked_by() == Some(call)) {
             let Some(ring) = self.take_ring(ring) else { continue };
             if matches!(ring.purpose, Purpose::Transfer { .. }) {
@@ -180,6 +181,7 @@ impl World {
 
     /// Everybody who is still in a conversation is told that it is over.
     pub(super) fn end_conversation(&mut self, id: ConversationId, why: &Outcome) {
+        self.recordings_end(id);
         let Some(conversation) = self.conversations.get(id) else { return };
         for call in conversation.apps() {
             self.end_leg(&call, why);

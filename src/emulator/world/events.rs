@@ -7,7 +7,7 @@ use super::outcomes::Outcome;
 use super::roster::ConversationId;
 use super::{Due, State, World};
 use crate::wire::events::EventKind;
-use crate::wire::identifiers::{CallConnectionId, OperationContext};
+use crate::wire::identifiers::{CallConnectionId, CorrelationId, OperationContext, ServerCallId};
 
 /// What a request gave for its own events.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,6 @@ impl World {
         meta: &Meta,
         news: &News,
     ) -> Option<(String, String)> {
-        let id = self.ids.guid();
         let connection = self.connections.get(call)?;
         let conversation = self.conversations.get(connection.conversation)?;
         let mut data = Map::new();
@@ -97,21 +96,37 @@ impl World {
         if let Some(outcome) = &news.result {
             data.insert("resultInformation".into(), json!(outcome.information()));
         }
-        data.insert("callConnectionId".into(), call.as_str().into());
-        data.insert("serverCallId".into(), conversation.server.as_str().into());
-        data.insert("correlationId".into(), conversation.correlation.as_str().into());
+        let url = meta.callback.clone().unwrap_or_else(|| connection.callback_uri.clone());
+        let (server, correlation) = (conversation.server.clone(), conversation.correlation.clone());
+        Some((url, self.envelope(call, &server, &correlation, &news.kind, data)))
+    }
+
+    /// An event as it is posted: an array of one.
+    pub(super) fn envelope(
+        &mut self,
+        call: &CallConnectionId,
+        server: &ServerCallId,
+        correlation: &CorrelationId,
+        kind: &EventKind,
+        mut data: Map<String, Value>,
+    ) -> String {
+        let id = self.ids.guid();
+        if !call.as_str().is_empty() {
+            data.insert("callConnectionId".into(), call.as_str().into());
+        }
+        data.insert("serverCallId".into(), server.as_str().into());
+        data.insert("correlationId".into(), correlation.as_str().into());
         let place = format!("calling/callConnections/{call}");
         let event = json!([{
             "id": id,
             "source": place,
-            "type": news.kind.full_name(),
+            "type": kind.full_name(),
             "data": data,
             "time": seven_digits(self.now.wall, "+00:00"),
             "specversion": "1.0",
             "datacontenttype": "application/json",
             "subject": place,
         }]);
-        let url = meta.callback.clone().unwrap_or_else(|| connection.callback_uri.clone());
-        Some((url, event.to_string()))
+        event.to_string()
     }
 }

@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    fn find_venue(&self, locator: &Locator) -> Option<ConversationId> {
+    pub(super) fn find_venue(&self, locator: &Locator) -> Option<ConversationId> {
         match (locator, locator.venue()) {
             (Locator::Server(server), _) => {
                 let id = self.conversations.by_server(server)?;

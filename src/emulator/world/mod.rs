@@ -30,6 +30,8 @@ mod playback;
 mod postbox;
 mod reach;
 mod recognize;
+mod recording;
+mod recording_files;
 mod refusal;
 mod repeat;
 mod ringing;
@@ -60,6 +62,7 @@ pub use media::{MediaWish, MediaWork};
 pub use participants::Invitation;
 pub use playback::Source;
 pub use recognize::{Listening, Menu};
+pub use recording::{Recorded, RecordingWish, Shape};
 pub use refusal::{Refusal, Reply};
 pub use repeat::{Remembered, RepeatKey, Repetition};
 pub use ringing::is_user_to_user;
@@ -71,6 +74,7 @@ use ids::Ids;
 use past::Past;
 use playback::PromptCache;
 use postbox::Postbox;
+use recording::Recordings;
 use repeat::Repeats;
 use ringing::{Ring, RingId};
 use roster::{ConversationId, Conversations};
@@ -158,6 +162,9 @@ enum Due {
     GridEvent(u64),
     GridBatch(String),
     DeadLetter(Box<grid_letters::DeadLetter>),
+    RecordingBegins(String),
+    RecordingReady(String),
+    RecordingGone(String),
 }
 
 /// The world. See the module's text.
@@ -176,6 +183,7 @@ pub struct World {
     own_numbers: std::collections::BTreeSet<String>,
     prompts: PromptCache,
     repeats: Repeats,
+    recordings: Recordings,
     postbox: Postbox,
     grid: GridState,
     jobs: BTreeMap<JobId, Job>,
@@ -202,6 +210,7 @@ impl World {
             op_count: 0,
             prompts: PromptCache::default(),
             repeats: Repeats::default(),
+            recordings: Recordings::default(),
             postbox: Postbox::default(),
             jobs: BTreeMap::new(),
             job_count: 0,
@@ -266,6 +275,7 @@ impl World {
         self.past = Past::default();
         self.prompts = PromptCache::default();
         self.repeats = Repeats::default();
+        self.recordings = Recordings::default();
         self.postbox = Postbox::default();
         self.own_numbers = self.config.numbers.iter().cloned().collect();
         self.grid = grid;
@@ -282,6 +292,9 @@ impl World {
             }
             Due::Media(ticket) => self.media_timer(&ticket),
             Due::Post(call) => self.post_next(&call),
+            Due::RecordingBegins(id) => self.recording_begins(&id),
+            Due::RecordingReady(id) => self.recording_ready(&id),
+            Due::RecordingGone(id) => self.recordings.files.forget(&id),
             Due::Handshake(name, life) => self.shake_hands(&name, life),
             Due::HandshakeOver(name, life) => self.give_up_handshake(&name, life),
             Due::GridEvent(delivery) => self.attempt_grid_event(delivery),

@@ -152,6 +152,7 @@ impl World {
             return;
         }
         for tone in tones {
+            self.record_sound(conversation, who, self.config.behaviour.tone_length);
             self.tell_watchers(conversation, who, tone);
             for ticket in self.listeners(conversation, who) {
                 self.key_heard(&ticket, tone);
@@ -163,6 +164,9 @@ impl World {
         if !self.is_phone(conversation, who) {
             return;
         }
+        let characters = u32::try_from(words.chars().count()).unwrap_or(u32::MAX);
+        let lasts = self.config.behaviour.speech_per_character.saturating_mul(characters);
+        self.record_sound(conversation, who, lasts);
         for ticket in self.listeners(conversation, who) {
             self.words_heard(&ticket, words);
         }

@@ -61,6 +61,11 @@ impl Refusal {
         Self::new(404, "8522", "Participant not found.")
     }
 
+    /// No such recording, or it is forgotten.
+    pub fn recording_not_found() -> Self {
+        Self::new(404, "8522", "Recording not found.")
+    }
+
     /// The call cannot do this now.
     pub fn wrong_state(message: impl Into<String>) -> Self {
         Self::new(400, "8501", message)

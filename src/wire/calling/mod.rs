@@ -3,11 +3,13 @@
 mod joining;
 mod models;
 mod operation;
+mod recording;
 mod requests;
 
 pub use joining::*;
 pub use models::*;
 pub use operation::{Method, Operation, Place, segment};
+pub use recording::*;
 pub use requests::{Nothing, RequestModel, WithContext};
 
 /// The API version that Switchhook speaks and that the emulator emulates.

@@ -10,9 +10,9 @@ use super::{
     AddParticipantRequest, AddParticipantResponse, AnswerCallRequest, CallConnectionProperties,
     CancelAddParticipantRequest, CancelAddParticipantResponse, ConnectRequest, CreateCallRequest,
     MoveParticipantsRequest, MoveParticipantsResponse, MuteParticipantsRequest, Operation,
-    OperationContextResponse, PlayRequest, RecognizeRequest, RedirectCallRequest,
-    RejectCallRequest, RemoveParticipantRequest, SendDtmfTonesRequest,
-    TransferToParticipantRequest,
+    OperationContextResponse, PlayRequest, RecognizeRequest, RecordingStateResponse,
+    RedirectCallRequest, RejectCallRequest, RemoveParticipantRequest, SendDtmfTonesRequest,
+    StartRecordingRequest, TransferToParticipantRequest,
 };
 use crate::wire::identifiers::OperationContext;
 
@@ -71,6 +71,7 @@ requests! {
     MoveParticipantsRequest asks MoveParticipants gets MoveParticipantsResponse, with operation_context;
     PlayRequest asks Play gets Nothing, with operation_context;
     RecognizeRequest asks Recognize gets Nothing, with operation_context;
+    StartRecordingRequest asks StartRecording gets RecordingStateResponse;
     SendDtmfTonesRequest asks SendDtmfTones gets OperationContextResponse, with operation_context;
 }
 

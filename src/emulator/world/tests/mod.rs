@@ -8,6 +8,7 @@ mod limits;
 mod media;
 mod moving;
 mod people;
+mod recording;
 mod transfers;
 
 use std::time::Duration;
