@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::call_config::CallBehaviour;
 use super::phone_book::{Phone, PhoneBook};
 use crate::clock::ManualClock;
 use crate::ports::Clock;
@@ -161,8 +162,10 @@ pub struct Behaviour {
     pub unanswered_create: Unanswered,
     /// Whether `CreateCallFailed` comes before `CallDisconnected`.
     pub create_failed_first: bool,
-    /// Whether `AnswerFailed` is followed by `CallDisconnected`.
+    /// Whether `AnswerFailed` and `ConnectFailed` are followed by `CallDisconnected`.
     pub disconnect_after_answer_failed: bool,
+    /// Calls and who is in them.
+    pub calls: CallBehaviour,
     /// Whether the roster that an application reads lists the application itself.
     pub roster_includes_app: bool,
     /// Whether two telephones are cut off when the application that dialled them leaves.
@@ -242,6 +245,7 @@ impl Default for Behaviour {
             unanswered_create: Unanswered::Told,
             create_failed_first: true,
             disconnect_after_answer_failed: true,
+            calls: CallBehaviour::default(),
             roster_includes_app: false,
             pstn_parties_drop_when_app_leaves: true,
             talk_without_app: seconds(60),
@@ -329,6 +333,8 @@ pub struct Limits {
     pub participants: usize,
     /// Numbers that are known to belong to the resource because they were called.
     pub numbers: usize,
+    /// Calls that have ended, and tickets that were used, that are remembered; the oldest leave.
+    pub past: usize,
     /// Media operations that wait on one leg; more are refused with 429.
     pub media_queue: usize,
     /// Callbacks that wait for one call; the oldest leaves.
@@ -357,6 +363,7 @@ impl Default for Limits {
             calls: 10_000,
             participants: 350,
             numbers: 10_000,
+            past: 1_000,
             media_queue: 100,
             callbacks_waiting: 1_000,
             deliveries: 5_000,

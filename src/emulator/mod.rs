@@ -8,6 +8,7 @@
 mod api;
 mod audio;
 mod auth;
+mod call_config;
 mod config;
 mod http;
 mod own_routes;
@@ -24,6 +25,9 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 
+pub use call_config::{
+    CallBehaviour, EmptiedCall, EndedCall, Impossible, UsedTicket, VoipToTelephone,
+};
 pub use config::{
     Behaviour, DEFAULT_ACCESS_KEY, EmulatorConfig, GridBehaviour, Limits, Schema, Subscription,
     Unanswered,

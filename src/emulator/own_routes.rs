@@ -14,7 +14,7 @@ use super::config::Subscription;
 use super::http::Request;
 use super::phone_book::{tone, tones};
 use super::shell::Shell;
-use super::world::{Deed, IncomingCallWish, Refusal, Reply};
+use super::world::{Deed, IncomingCallWish, Locator, Refusal, Reply};
 use crate::wire::events::grid::CustomContext;
 use crate::wire::identifiers::{Identifier, RawId};
 
@@ -44,6 +44,7 @@ pub fn answer(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
             Ok(Reply::json(200, &shell.with(|world, _| world.subscriptions())))
         }
         ("POST", "incoming-calls") => incoming_call(shell, request),
+        ("POST", "joins") => join(shell, request),
         ("POST", "reset") => {
             shell.with(|world, now| world.reset(now));
             Ok(Reply::empty(204))
@@ -96,6 +97,32 @@ fn incoming_call(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
     ))
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct JoinBody {
+    who: String,
+    server_call_id: Option<String>,
+    group_call_id: Option<String>,
+    room_id: Option<String>,
+}
+
+/// Somebody joins a group call, a room or any other call by themselves.
+fn join(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
+    let body: JoinBody = read(request, r#"{"who":"8:acs:…","groupCallId":"…"}"#)?;
+    let locator = match (body.server_call_id, body.group_call_id, body.room_id) {
+        (Some(id), None, None) => Locator::Server(id),
+        (None, Some(id), None) => Locator::Group(id),
+        (None, None, Some(id)) => Locator::Room(id),
+        _ => return Err(Refusal::bad("Give one of serverCallId, groupCallId and roomId.")),
+    };
+    let who = who(&body.who, "who")?;
+    let (server, correlation) = shell.with(|world, now| {
+        world.pass_time(now);
+        world.far_join(&locator, who)
+    })?;
+    Ok(Reply::json(201, &json!({ "serverCallId": server, "correlationId": correlation })))
+}
+
 /// `+1425…` or a raw id.
 fn who(text: &str, member: &str) -> Result<Identifier, Refusal> {
     let text = text.trim();
@@ -138,11 +165,13 @@ fn deed(shell: &Shell, request: &Request, rest: &str) -> Result<Reply, Refusal> 
         "decline" => Deed::Decline,
         "busy" => Deed::Busy,
         "hangup" => Deed::HangUp,
+        "mute" => Deed::Mute,
+        "unmute" => Deed::Unmute,
         "press" => Deed::Press(pressed(read(request, r##"{"tones":"12#"}"##)?)?),
         "say" => Deed::Say(read::<SayBody>(request, r#"{"text":"…"}"#)?.text),
         _ => {
             return Err(Refusal::bad(
-                "The action must be one of answer, decline, busy, press, say, hangup.",
+                "The action must be one of answer, decline, busy, press, say, hangup, mute, unmute.",
             ));
         }
     };

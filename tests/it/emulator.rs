@@ -15,6 +15,8 @@ use switchhook::pure::signing::{AccessKey, authorization, content_hash, string_t
 use switchhook::wire::calling::segment;
 use tokio::sync::mpsc;
 
+mod calls;
+
 const VERSION: &str = "api-version=2026-03-12";
 const PHONE: &str = "+14255551212";
 const OURS: &str = "+18005551212";

@@ -3,6 +3,8 @@
 //! One file per group of operations; [`perform`] is the table of those that are emulated.
 
 mod calls;
+mod connect;
+mod headers;
 mod media;
 mod participants;
 
@@ -12,7 +14,9 @@ use super::audio::is_web_address;
 use super::world::{Meta, Moment, Refusal, Remembered, RepeatKey, Repetition, Reply, World};
 use crate::pure::signing::content_hash;
 use crate::wire::calling::{Operation, Place};
-use crate::wire::identifiers::{CallConnectionId, Identifier, OperationContext, RawId};
+use crate::wire::identifiers::{
+    CallConnectionId, Identifier, OperationContext, PhoneNumber, RawId,
+};
 
 /// A request to the API, as far as the API looks at it.
 pub struct ApiRequest<'a> {
@@ -85,6 +89,7 @@ fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         Op::AnswerCall => calls::answer(world, request),
         Op::RedirectCall => calls::redirect(world, request),
         Op::RejectCall => calls::reject(world, request),
+        Op::Connect => connect::connect(world, request),
         Op::GetCall => calls::get(world, request),
         Op::HangUpCall => calls::hang_up(world, request),
         Op::TerminateCall => calls::terminate(world, request),
@@ -93,15 +98,14 @@ fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         Op::GetParticipant => participants::get(world, request),
         Op::AddParticipant => participants::add(world, request),
         Op::RemoveParticipant => participants::remove(world, request),
+        Op::MuteParticipants => participants::mute(world, request),
+        Op::CancelAddParticipant => participants::cancel_add(world, request),
+        Op::MoveParticipants => participants::move_here(world, request),
         Op::Play => media::play(world, request),
         Op::Recognize => media::recognize(world, request),
         Op::CancelAllMediaOperations => media::cancel_all(world, request),
         Op::SendDtmfTones => media::send_tones(world, request),
-        Op::Connect
-        | Op::MuteParticipants
-        | Op::CancelAddParticipant
-        | Op::MoveParticipants
-        | Op::StartTranscription
+        Op::StartTranscription
         | Op::StopTranscription
         | Op::UpdateTranscription
         | Op::StartContinuousDtmfRecognition
@@ -231,15 +235,45 @@ fn is_telephone(who: &Identifier) -> bool {
 
 /// E.164 behind the prefix, as far as its form goes.
 fn check_target(who: &Identifier, member: &str) -> Result<(), Refusal> {
-    let number = who.raw_id().number();
-    let well_formed = |number: &str| {
-        let digits = number.trim_start_matches('+');
-        (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    if is_telephone(who) && !number.is_some_and(well_formed) {
-        return Err(Refusal::bad(format!("The field {member} must hold an E.164 phone number.")));
+    if is_telephone(who) {
+        return check_number(who.raw_id().number(), member);
     }
     Ok(())
+}
+
+/// The caller id for a telephone: it must be there, and a number.
+fn check_caller_id(number: Option<&PhoneNumber>, needed: bool) -> Result<(), Refusal> {
+    match number {
+        Some(number) => check_number(Some(number.value.as_str()), "SourceCallerIdNumber"),
+        None if needed => Err(Refusal::missing("SourceCallerIdNumber")),
+        None => Ok(()),
+    }
+}
+
+fn check_number(number: Option<&str>, member: &str) -> Result<(), Refusal> {
+    let well_formed = |number: &str| {
+        let digits = number.strip_prefix('+').unwrap_or_default();
+        (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if number.is_some_and(well_formed) {
+        return Ok(());
+    }
+    Err(Refusal::bad(format!("The field {member} must hold an E.164 phone number.")))
+}
+
+/// Whom an operation is for: at least one, and not more than a call can hold.
+fn check_participants(
+    world: &World,
+    who: Option<Vec<Identifier>>,
+    member: &str,
+) -> Result<Vec<Identifier>, Refusal> {
+    let who = required(who.filter(|who| !who.is_empty()), member)?;
+    if who.len() >= world.config().limits.participants {
+        return Err(Refusal::bad(format!(
+            "The field {member} holds more participants than a call can."
+        )));
+    }
+    Ok(who)
 }
 
 impl ApiRequest<'_> {

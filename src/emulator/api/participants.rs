@@ -1,14 +1,21 @@
-//! Listing, inviting and removing participants.
+//! Listing, inviting, removing, muting and moving participants.
 
 use std::time::Duration;
 
-use super::{ApiRequest, body, check_target, is_telephone, meta, query_value, required, within};
-use crate::emulator::world::{Invitation, Refusal, Reply, World, custom_context};
+use super::headers::custom_context;
+use super::{
+    ApiRequest, body, check_caller_id, check_participants, check_target, is_telephone, meta,
+    query_value, required, required_text, within,
+};
+use crate::emulator::world::{Invitation, Refusal, Reply, World};
 use crate::wire::calling::{
-    AddParticipantRequest, AddParticipantResponse, GetParticipantsResponse,
-    OperationContextResponse, RemoveParticipantRequest,
+    AddParticipantRequest, AddParticipantResponse, CancelAddParticipantRequest,
+    CancelAddParticipantResponse, GetParticipantsResponse, MoveParticipantsRequest,
+    MoveParticipantsResponse, MuteParticipantsRequest, OperationContextResponse,
+    RemoveParticipantRequest,
 };
 use crate::wire::events::Participant;
+use crate::wire::identifiers::CallConnectionId;
 
 /// Tokens hold letters and digits only: the JS SDK would sign anything else differently than it sends.
 pub fn list(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
@@ -44,9 +51,7 @@ pub fn add(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
     let wish: AddParticipantRequest = body(request)?;
     let target = required(wish.participant_to_add, "ParticipantToAdd")?;
     check_target(&target, "ParticipantToAdd")?;
-    if is_telephone(&target) && wish.source_caller_id_number.is_none() {
-        return Err(Refusal::missing("SourceCallerIdNumber"));
-    }
+    check_caller_id(wish.source_caller_id_number.as_ref(), is_telephone(&target))?;
     let seconds =
         within(wish.invitation_timeout_in_seconds, 0..=180, "InvitationTimeoutInSeconds")?;
     let meta = meta(world, wish.operation_context.clone(), wish.operation_callback_uri)?;
@@ -55,7 +60,7 @@ pub fn add(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         lasts: seconds.map(Duration::from_secs),
         number: wish.source_caller_id_number,
         name: wish.source_display_name,
-        custom: custom_context(wish.custom_calling_context.as_ref()),
+        custom: custom_context(wish.custom_calling_context.as_ref())?,
     };
     let invitation_id = world.add_participant(call, invitation, meta)?;
     let participant = Participant { identifier: target, is_muted: false, is_on_hold: false };
@@ -76,4 +81,45 @@ pub fn remove(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refu
     world.remove_participant(call, &who, &meta)?;
     let operation_context = wish.operation_context;
     Ok(Reply::json(202, &OperationContextResponse { operation_context }))
+}
+
+pub fn mute(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
+    let call = request.call()?;
+    world.connected(call)?;
+    let wish: MuteParticipantsRequest = body(request)?;
+    let who = check_participants(world, wish.target_participants, "TargetParticipants")?;
+    world.mute(call, &who)?;
+    let operation_context = wish.operation_context;
+    Ok(Reply::json(200, &OperationContextResponse { operation_context }))
+}
+
+pub fn cancel_add(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
+    let call = request.call()?;
+    world.connected(call)?;
+    let wish: CancelAddParticipantRequest = body(request)?;
+    let invitation = required_text(wish.invitation_id, "InvitationId")?;
+    let meta = meta(world, wish.operation_context.clone(), wish.operation_callback_uri)?;
+    world.cancel_add(call, &invitation, &meta)?;
+    let answer = CancelAddParticipantResponse {
+        invitation_id: Some(invitation),
+        operation_context: wish.operation_context,
+    };
+    Ok(Reply::json(202, &answer))
+}
+
+pub fn move_here(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
+    let call = request.call()?;
+    world.connected(call)?;
+    let wish: MoveParticipantsRequest = body(request)?;
+    let who = check_participants(world, wish.target_participants, "TargetParticipants")?;
+    let from = required_text(wish.from_call, "FromCall")?;
+    let meta = meta(world, wish.operation_context.clone(), wish.operation_callback_uri)?;
+    let from_call = CallConnectionId::new(from.as_str());
+    let participants = world.move_participants(call, &from_call, &who, &meta)?;
+    let answer = MoveParticipantsResponse {
+        participants: Some(participants),
+        operation_context: wish.operation_context,
+        from_call: Some(from),
+    };
+    Ok(Reply::json(202, &answer))
 }

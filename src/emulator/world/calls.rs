@@ -4,7 +4,7 @@ use super::events::News;
 use super::outcomes::{self, Outcome};
 use super::ringing::{Purpose, Ring};
 use super::roster::{Party, Seat};
-use super::{CallSetup, Due, Meta, Refusal, State, World};
+use super::{CallSetup, Due, Refusal, State, World};
 use crate::emulator::config::Unanswered;
 use crate::wire::calling::CallConnectionProperties;
 use crate::wire::events::EventKind;
@@ -23,6 +23,8 @@ impl World {
         setup: CallSetup,
         targets: Vec<Identifier>,
     ) -> Result<CallConnectionProperties, Refusal> {
+        self.check_teams(&targets)?;
+        self.check_caller_id(setup.source_number.as_ref(), &targets)?;
         let conversation = self.open_conversation(None)?;
         let identity = self.app_identity(setup.identity.as_ref(), None);
         let source_number = setup.source_number.clone();
@@ -36,7 +38,8 @@ impl World {
             let purpose = Purpose::Create { call: call.clone() };
             let mut ring = Ring::new(conversation, target, from, purpose);
             let name = self.connections.get(&call).and_then(|found| found.source_name.clone());
-            ring.display_name = name.unwrap_or_default();
+            // Telephones show a number, never a name.
+            ring.display_name = name.filter(|_| !ring.is_telephone()).unwrap_or_default();
             let behaviour = &self.config.behaviour;
             let lasts = if ring.is_telephone() {
                 behaviour.pstn_setup_limit
@@ -92,6 +95,11 @@ impl World {
         if to_telephone && ring.from.kind() != IdentifierKind::PhoneNumber {
             return Err(Refusal::bad("A VoIP call cannot be redirected to a phone number."));
         }
+        let to_teams = target.kind() == IdentifierKind::MicrosoftTeamsUser;
+        if to_teams && !self.config.behaviour.calls.redirect_to_teams {
+            return Err(Refusal::bad("A call cannot be redirected to a Teams user."));
+        }
+        self.check_teams(std::slice::from_ref(&target))?;
         let old = self.take_ticket(ticket)?;
         let mut ring = Ring::new(old.conversation, target, old.from, old.purpose);
         ring.display_name = old.display_name;
@@ -124,24 +132,18 @@ impl World {
 
     /// An application that answered is there.
     pub(super) fn connection_up(&mut self, call: &CallConnectionId) {
+        if self.connections.get(call).is_some_and(|found| found.joins) {
+            return self.joined(call);
+        }
         let Some(connection) = self.connections.get_mut(call) else { return };
         let Some(ring) = connection.answering.take() else { return };
         connection.state = State::Connected;
         let meta = connection.own_meta();
         if self.conversations.get(ring.conversation).is_none() {
-            return self.answer_failed(call, &meta);
+            return self.arrival_failed(call, &meta, &outcomes::CALL_GONE);
         }
         self.tell(call, &meta, News::plain(EventKind::CallConnected));
         self.ring_answered(ring, Seat::App(call.clone()));
-    }
-
-    /// The caller was gone before the application was there.
-    pub(super) fn answer_failed(&mut self, call: &CallConnectionId, meta: &Meta) {
-        self.tell(call, meta, News::of(EventKind::AnswerFailed, outcomes::CALL_GONE));
-        if self.config.behaviour.disconnect_after_answer_failed {
-            self.tell(call, meta, News::of(EventKind::CallDisconnected, outcomes::CALL_GONE));
-        }
-        self.connections.remove(call);
     }
 
     /// One of the targets of a placed call picked up.
@@ -184,7 +186,7 @@ impl World {
                 self.tell(call, &meta, News::of(kind, why.clone()));
             }
         }
-        self.connections.remove(call);
+        self.forget_connection(call);
         self.end_if_lonely(conversation, why);
     }
 }

@@ -49,6 +49,8 @@ pub struct Connection {
     pub(super) answered_for: Option<PhoneNumber>,
     pub(super) rosters_told: u64,
     pub(super) media: Media,
+    /// Whether it came by `Connect`.
+    pub(super) joins: bool,
     /// The ring that this leg answers, until it is up.
     pub(super) answering: Option<Ring>,
 }
@@ -118,7 +120,7 @@ impl World {
     /// # Errors
     /// [`Refusal`] when there is no such leg, or it is still being set up.
     pub fn connected(&self, call: &CallConnectionId) -> Result<&Connection, Refusal> {
-        let connection = self.connection(call)?;
+        let connection = self.connections.get(call).ok_or_else(|| self.no_connection(call))?;
         if connection.state == State::Connecting {
             return Err(Refusal::wrong_state("The call is not established yet."));
         }
@@ -160,6 +162,7 @@ impl World {
             answered_for: None,
             rosters_told: 0,
             media: Media::default(),
+            joins: false,
             answering: None,
         };
         self.connections.insert(call.clone(), connection);

@@ -4,8 +4,8 @@ use super::connection::Connection;
 use super::events::News;
 use super::outcomes::{self, Outcome};
 use super::ringing::Purpose;
-use super::roster::{ConversationId, Seat};
-use super::{Refusal, State, World};
+use super::roster::{Conversation, ConversationId, Party, Seat};
+use super::{Due, Refusal, State, World};
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::{CallConnectionId, RawId};
 
@@ -21,7 +21,9 @@ impl World {
         } else {
             outcomes::LOCAL_ENDED
         };
-        self.app_leaves(call, &why);
+        if !self.stops_joining(call, &why) {
+            self.app_leaves(call, &why);
+        }
         Ok(())
     }
 
@@ -49,14 +51,19 @@ impl World {
         if let Some(conversation) = self.conversations.get_mut(conversation) {
             conversation.parties.retain(|party| party.seat != Seat::App(call.clone()));
         }
-        let only_telephones = self.conversations.get(conversation).is_some_and(|found| {
-            found.parties.iter().all(|party| party.is_telephone() && party.seat == Seat::Phone)
-        });
-        let dropped = only_telephones && self.config.behaviour.pstn_parties_drop_when_app_leaves;
-        if !was_group || dropped {
+        let Some(left) = self.conversations.get(conversation) else { return };
+        let goes_on = if left.stands_alone() { !left.parties.is_empty() } else { was_group };
+        let dropped = left.are_telephones_of_an_application()
+            && self.config.behaviour.pstn_parties_drop_when_app_leaves;
+        if !goes_on || dropped {
             self.end_conversation(conversation, &voip_ended(self));
-        } else {
-            self.tell_roster(conversation);
+            return;
+        }
+        let talks_alone = left.stands_alone() && left.apps().is_empty();
+        self.tell_roster(conversation);
+        if talks_alone {
+            let talk = self.config.behaviour.talk_without_app;
+            self.later(talk, Due::TalkOver(conversation));
         }
     }
 
@@ -71,7 +78,7 @@ impl World {
         }
         let Some(meta) = self.connections.get(call).map(Connection::own_meta) else { return };
         self.tell(call, &meta, News::of(EventKind::CallDisconnected, why.clone()));
-        let unanswered = self.connections.remove(call).and_then(|leg| leg.answering);
+        let unanswered = self.forget_connection(call).and_then(|leg| leg.answering);
         if let Some(ring) = unanswered {
             self.ring_failed(ring, &outcomes::DECLINED);
         }
@@ -95,10 +102,19 @@ impl World {
         for call in &apps {
             self.media_party_left(call, who);
         }
+        self.transferee_left(conversation, who);
+        if !self.end_if_lonely(conversation, &ended) {
+            self.tell_roster(conversation);
+        }
+    }
+
+    /// Transfers of somebody who is not in the call any more come to nothing.
+    pub(super) fn transferee_left(&mut self, conversation: ConversationId, who: &RawId) {
+        let here = |call: &CallConnectionId| {
+            self.connections.get(call).is_some_and(|found| found.conversation == conversation)
+        };
         let transfers = self.rings_where(|ring| match &ring.purpose {
-            Purpose::Transfer { call, transferee, .. } => {
-                transferee.raw_id() == who && apps.contains(call)
-            }
+            Purpose::Transfer { call, transferee, .. } => transferee.raw_id() == who && here(call),
             _ => false,
         });
         for ring in transfers {
@@ -106,19 +122,35 @@ impl World {
                 self.ring_failed(ring, &outcomes::CANCELED_BY_CALLER);
             }
         }
-        if !self.end_if_lonely(conversation, &ended) {
-            self.tell_roster(conversation);
-        }
     }
 
-    /// Ends a conversation that has one party or none and nobody on the way. Tells whether it did.
+    /// Ends a conversation in which nobody has anybody to talk to, and nobody is on the way. Tells
+    /// whether it did.
     pub(super) fn end_if_lonely(&mut self, id: ConversationId, why: &Outcome) -> bool {
-        let parties = self.conversations.get(id).map_or(0, |found| found.parties.len());
-        if parties + self.on_the_way(id) > 1 {
+        if !self.is_lonely(id) {
             return false;
         }
         self.end_conversation(id, why);
         true
+    }
+
+    /// Who only connected to a call is company for a phone, but keeps no other application in it.
+    fn is_lonely(&self, id: ConversationId) -> bool {
+        let Some(found) = self.conversations.get(id) else { return true };
+        let (here, coming) = (found.parties.len(), self.on_the_way(id));
+        if found.stands_alone() {
+            return here + coming == 0;
+        }
+        if here + coming < 2 || coming > 0 {
+            return here + coming < 2;
+        }
+        let connected = |party: &&Party| match &party.seat {
+            Seat::App(call) => self.connections.get(call).is_some_and(|found| found.joins),
+            Seat::Phone => false,
+        };
+        let phones = found.parties.iter().filter(|party| party.seat == Seat::Phone).count();
+        let joined = found.parties.iter().filter(connected).count();
+        phones == 0 && here - joined < 2
     }
 
     /// The far end has talked long enough without an application.
@@ -132,11 +164,18 @@ impl World {
 
     /// How many are being rung, or have answered and are not there yet.
     fn on_the_way(&self, id: ConversationId) -> usize {
-        let ringing = self.rings.values().filter(|ring| ring.conversation == id).count();
-        let answering = |found: &&Connection| {
-            found.answering.as_ref().is_some_and(|ring| ring.conversation == id)
+        let stands_alone = self.conversations.get(id).is_some_and(Conversation::stands_alone);
+        let arriving = |found: &&Connection| {
+            let answers = found.answering.as_ref().is_some_and(|ring| ring.conversation == id);
+            let joins = stands_alone && found.joins && found.state == State::Connecting;
+            answers || (joins && found.conversation == id)
         };
-        ringing + self.connections.values().filter(answering).count()
+        self.ringing_in(id) + self.connections.values().filter(arriving).count()
+    }
+
+    /// How many are being rung for a conversation.
+    pub(super) fn ringing_in(&self, id: ConversationId) -> usize {
+        self.rings.values().filter(|ring| ring.conversation == id).count()
     }
 
     /// Everybody who is still in a conversation is told that it is over.
@@ -162,7 +201,7 @@ impl World {
             let Some(meta) = self.connections.get(&call).map(Connection::own_meta) else {
                 continue;
             };
-            self.answer_failed(&call, &meta);
+            self.arrival_failed(&call, &meta, &outcomes::CALL_GONE);
         }
         self.conversations.remove(id);
     }

@@ -54,12 +54,12 @@ impl World {
 
     /// Tells every application of a conversation who is in it now.
     pub(super) fn tell_roster(&mut self, conversation: ConversationId) {
-        let apps = self.conversations.get(conversation).map(|found| found.apps());
-        let apps = apps.unwrap_or_default();
+        let Some(found) = self.conversations.get(conversation) else { return };
+        let (apps, stands_alone) = (found.apps(), found.stands_alone());
         for call in &apps {
             self.tell_roster_to(call);
         }
-        if apps.is_empty() {
+        if apps.is_empty() && !stands_alone {
             let talk = self.config.behaviour.talk_without_app;
             self.later(talk, Due::TalkOver(conversation));
         }

@@ -36,6 +36,10 @@ pub enum Deed {
     Say(String),
     /// Leaves, or gives up calling.
     HangUp,
+    /// Mutes the own microphone.
+    Mute,
+    /// Unmutes it. The API cannot do that.
+    Unmute,
 }
 
 /// The names of a call that came in.
@@ -99,6 +103,10 @@ impl World {
                 self.seated_phone(conversation, who)?;
                 self.words_said(conversation, who, words);
             }
+            Deed::Mute | Deed::Unmute => {
+                self.seated_phone(conversation, who)?;
+                self.set_muted(conversation, who, *deed == Deed::Mute);
+            }
             Deed::HangUp => {
                 self.seated_phone(conversation, who)?;
                 self.caller_gives_up(conversation, who);
@@ -127,9 +135,7 @@ impl World {
         let party = self.conversations.get(conversation).and_then(|found| found.party(who));
         match party.map(|party| &party.seat) {
             Some(Seat::Phone) => Ok(()),
-            Some(Seat::App(_)) => Err(Refusal::new(
-                409,
-                "8519",
+            Some(Seat::App(_)) => Err(Refusal::conflict(
                 "An application sits there, not a phone; use the call API for it.",
             )),
             None => Err(Refusal::participant_not_found()),
@@ -157,7 +163,7 @@ impl World {
             .map(|(call, found)| (call.clone(), found.own_meta()))
             .collect();
         for (call, meta) in arriving {
-            self.answer_failed(&call, &meta);
+            self.arrival_failed(&call, &meta, &super::outcomes::CALL_GONE);
         }
     }
 }

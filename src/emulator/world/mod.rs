@@ -14,11 +14,15 @@ mod far_end;
 mod grid;
 mod grid_delivery;
 mod ids;
+mod joining;
 mod media;
+mod moving;
 mod outcomes;
 mod participants;
+mod past;
 mod playback;
 mod postbox;
+mod reach;
 mod recognize;
 mod refusal;
 mod repeat;
@@ -43,17 +47,20 @@ use crate::wire::identifiers::{CallConnectionId, IncomingCallContext};
 pub use connection::{CallSetup, Connection, State};
 pub use events::Meta;
 pub use far_end::{Deed, IncomingCallWish};
+pub use joining::Locator;
 pub use media::{MediaWish, MediaWork};
 pub use participants::Invitation;
 pub use playback::Source;
 pub use recognize::{Listening, Menu};
 pub use refusal::{Refusal, Reply};
 pub use repeat::{Remembered, RepeatKey, Repetition};
-pub use ringing::custom_context;
+pub use ringing::is_user_to_user;
+pub use transfer::Handover;
 
 use agenda::Agenda;
 use grid::GridState;
 use ids::Ids;
+use past::Past;
 use playback::PromptCache;
 use postbox::Postbox;
 use repeat::Repeats;
@@ -152,6 +159,7 @@ pub struct World {
     connections: BTreeMap<CallConnectionId, Connection>,
     rings: BTreeMap<RingId, Ring>,
     tickets: BTreeMap<IncomingCallContext, RingId>,
+    past: Past,
     ring_count: u64,
     op_count: u64,
     own_numbers: std::collections::BTreeSet<String>,
@@ -178,6 +186,7 @@ impl World {
             connections: BTreeMap::new(),
             rings: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            past: Past::default(),
             ring_count: 0,
             op_count: 0,
             prompts: PromptCache::default(),
@@ -242,6 +251,7 @@ impl World {
         self.connections.clear();
         self.rings.clear();
         self.tickets.clear();
+        self.past = Past::default();
         self.prompts = PromptCache::default();
         self.repeats = Repeats::default();
         self.postbox = Postbox::default();

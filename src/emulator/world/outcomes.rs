@@ -56,6 +56,15 @@ pub const PARTY_GONE: Outcome = outcome(404, 8522, "Participant not found.");
 /// The call that an operation was for is not there.
 pub const CALL_GONE: Outcome = outcome(404, 8522, "Call not found.");
 
+/// There are as many participants as a call can hold.
+pub const CALL_FULL: Outcome =
+    outcome(400, 8523, "The call has as many participants as it can hold.");
+/// Whoever is to be added or moved is there already.
+pub const PARTY_THERE: Outcome = outcome(409, 8519, "The participant is in the call already.");
+/// An invitation that is to be withdrawn was answered, is over, or never was.
+pub const INVITATION_OVER: Outcome =
+    outcome(404, 8522, "There is no pending invitation with this id.");
+
 /// The application hung up.
 pub const LOCAL_ENDED: Outcome = outcome(0, 0, "Call ended successfully by local participant.");
 /// The application ended the call for everyone.

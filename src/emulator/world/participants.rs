@@ -9,11 +9,12 @@ use super::endings::voip_ended;
 use super::events::News;
 use super::outcomes::{self, Outcome};
 use super::ringing::{Purpose, Ring};
-use super::roster::Seat;
+use super::roster::{Conversation, ConversationId, Seat};
 use super::{Meta, Refusal, World};
+use crate::emulator::call_config::Impossible;
 use crate::wire::events::grid::CustomContext;
 use crate::wire::events::{EventKind, Participant};
-use crate::wire::identifiers::{CallConnectionId, Identifier, PhoneNumber, RawId};
+use crate::wire::identifiers::{CallConnectionId, Identifier, IdentifierKind, PhoneNumber, RawId};
 
 /// An invitation.
 #[derive(Clone, Debug)]
@@ -43,24 +44,104 @@ impl World {
     ) -> Result<String, Refusal> {
         let connection = self.connected(call)?;
         let (conversation, identity) = (connection.conversation, connection.identity.clone());
-        let raw = wish.target.raw_id();
-        let there = self.conversation_of(call).is_some_and(|found| found.party(raw).is_some());
-        let invited = |ring: &Ring| ring.conversation == conversation && ring.target == wish.target;
-        if there || !self.rings_where(invited).is_empty() {
-            return Err(Refusal::new(409, "8519", "The participant is in the call already."));
+        if self.is_there_or_invited(conversation, &wish.target) {
+            if self.config.behaviour.calls.add_existing == Impossible::Refused {
+                return Err(Refusal::conflict("The participant is in the call already."));
+            }
+            self.invitee_failed(call, &wish.target, &meta, &outcomes::PARTY_THERE);
+            return Ok(self.ids.guid());
         }
-        if self.others(call).len() + 1 >= self.config.limits.participants {
-            return Err(Refusal::bad("The call has as many participants as it can hold."));
+        let here = self.conversations.get(conversation).map_or(0, |found| found.parties.len());
+        if here + self.ringing_in(conversation) >= self.config.limits.participants {
+            return Err(Refusal::call_full());
         }
+        self.check_teams(std::slice::from_ref(&wish.target))?;
+        self.check_caller_id(wish.number.as_ref(), std::slice::from_ref(&wish.target))?;
         let invitation = self.ids.guid();
         let from = caller_for(&wish.target, wish.number.as_ref(), &identity);
         let purpose = Purpose::Add { call: call.clone(), invitation: invitation.clone(), meta };
         let mut ring = Ring::new(conversation, wish.target, from, purpose);
-        ring.display_name = wish.name.unwrap_or_default();
+        ring.display_name = wish.name.filter(|_| !ring.is_telephone()).unwrap_or_default();
         ring.custom = wish.custom;
         let lasts = wish.lasts.unwrap_or(self.config.behaviour.invitation_default);
         self.start_ring(ring, lasts);
         Ok(invitation)
+    }
+
+    fn is_there_or_invited(&self, conversation: ConversationId, who: &Identifier) -> bool {
+        let there = |found: &Conversation| found.party(who.raw_id()).is_some();
+        let invited = |ring: &Ring| ring.conversation == conversation && ring.target == *who;
+        self.conversations.get(conversation).is_some_and(there) || self.rings.values().any(invited)
+    }
+
+    /// Withdraws an invitation. Whether it was still pending is told by an event.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the call is not up.
+    pub fn cancel_add(
+        &mut self,
+        call: &CallConnectionId,
+        invitation: &str,
+        meta: &Meta,
+    ) -> Result<(), Refusal> {
+        let conversation = self.connected(call)?.conversation;
+        let members = json!({ "invitationId": invitation });
+        let meant = |ring: &Ring| match &ring.purpose {
+            Purpose::Add { call: by, invitation: name, .. } => by == call && name == invitation,
+            _ => false,
+        };
+        let ring = self.rings_where(meant).first().copied().and_then(|id| self.take_ring(id));
+        let Some(ring) = ring else {
+            let kind = EventKind::CancelAddParticipantFailed;
+            self.tell(call, meta, News::of(kind, outcomes::INVITATION_OVER).with(members));
+            return Ok(());
+        };
+        let kind = EventKind::CancelAddParticipantSucceeded;
+        self.tell(call, meta, News::of(kind, outcomes::DONE).with(members));
+        let why = &outcomes::CANCELED_BY_CALLER;
+        if self.config.behaviour.calls.cancelled_add_fails
+            && let Purpose::Add { meta, .. } = &ring.purpose
+        {
+            self.invitee_failed(call, &ring.target, meta, why);
+        }
+        self.end_if_lonely(conversation, why);
+        Ok(())
+    }
+
+    /// Mutes users. There is no way back over the API: they have to unmute themselves.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the call is not up, or one of them is not in it or not a VoIP user; then
+    /// nobody is muted.
+    pub fn mute(&mut self, call: &CallConnectionId, who: &[Identifier]) -> Result<(), Refusal> {
+        let conversation = self.connected(call)?.conversation;
+        for one in who {
+            if one.kind() != IdentifierKind::CommunicationUser {
+                return Err(Refusal::bad("Only communication users can be muted."));
+            }
+            self.other(call, one.raw_id())?;
+        }
+        let mut changed = false;
+        for one in who {
+            changed |= self.mark_muted(conversation, one.raw_id(), true);
+        }
+        if changed {
+            self.tell_roster(conversation);
+        }
+        Ok(())
+    }
+
+    /// Mutes somebody or takes that back, and tells who listens.
+    pub(super) fn set_muted(&mut self, conversation: ConversationId, who: &RawId, muted: bool) {
+        if self.mark_muted(conversation, who, muted) {
+            self.tell_roster(conversation);
+        }
+    }
+
+    /// Tells whether that was news.
+    fn mark_muted(&mut self, conversation: ConversationId, who: &RawId, muted: bool) -> bool {
+        let party = self.conversations.get_mut(conversation).and_then(|found| found.party_mut(who));
+        party.is_some_and(|party| std::mem::replace(&mut party.is_muted, muted) != muted)
     }
 
     pub(super) fn invitee_joined(
@@ -100,7 +181,17 @@ impl World {
         meta: &Meta,
     ) -> Result<(), Refusal> {
         let conversation = self.connected(call)?.conversation;
-        let seat = self.other(call, who.raw_id())?.seat.clone();
+        let missing = self.config.behaviour.calls.remove_missing;
+        let seat = match self.other(call, who.raw_id()) {
+            Ok(party) => party.seat.clone(),
+            Err(_) if missing == Impossible::Failed => {
+                let news = News::of(EventKind::RemoveParticipantFailed, outcomes::PARTY_GONE)
+                    .with(json!({ "participant": who }));
+                self.tell(call, meta, news);
+                return Ok(());
+            }
+            Err(refusal) => return Err(refusal),
+        };
         let news = News::of(EventKind::RemoveParticipantSucceeded, outcomes::DONE)
             .with(json!({ "participant": who }));
         self.tell(call, meta, news);

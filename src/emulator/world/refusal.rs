@@ -66,6 +66,16 @@ impl Refusal {
         Self::new(400, "8501", message)
     }
 
+    /// What is asked for is so already.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(409, "8519", message)
+    }
+
+    /// A call takes no more participants.
+    pub fn call_full() -> Self {
+        Self::bad("The call has as many participants as it can hold.")
+    }
+
     /// A limit of the emulator.
     pub fn full(what: &str) -> Self {
         Self::new(429, "TooManyRequests", format!("The emulator holds no more {what}."))

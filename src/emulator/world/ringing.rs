@@ -1,7 +1,6 @@
 //! Ringing: somebody is being called, for one of four reasons, until a phone or an application answers,
 //! somebody refuses, or time is up.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -97,6 +96,12 @@ impl Ring {
         }
     }
 
+    /// The caller id under which an application dials a telephone.
+    pub fn dialled_from(&self) -> Option<&RawId> {
+        let dialled = self.is_telephone() && self.purpose.asked_by().is_some();
+        dialled.then(|| self.from.raw_id())
+    }
+
     pub fn is_telephone(&self) -> bool {
         self.target.kind() == IdentifierKind::PhoneNumber
     }
@@ -165,6 +170,7 @@ impl World {
         data.insert("serverCallId".into(), json!(server));
         data.insert("callerDisplayName".into(), json!(ring.display_name));
         if let Some(custom) = &ring.custom {
+            let custom = spelled(custom, &self.config.behaviour.calls.user_to_user);
             data.insert("customContext".into(), json!(custom));
         }
         data.insert("incomingCallContext".into(), json!(ticket));
@@ -182,14 +188,16 @@ impl World {
     /// # Errors
     /// [`Refusal`] when it does not ring any more.
     pub(super) fn take_ticket(&mut self, ticket: &IncomingCallContext) -> Result<Ring, Refusal> {
-        let id = self.tickets.get(ticket).copied().ok_or_else(Refusal::call_not_found)?;
-        self.take_ring(id).ok_or_else(Refusal::call_not_found)
+        let ring = self.tickets.get(ticket).copied().and_then(|id| self.take_ring(id));
+        let ring = ring.ok_or_else(|| self.no_ticket(ticket))?;
+        self.ticket_used(ticket);
+        Ok(ring)
     }
 
     /// The ring of a ticket, left as it is.
     pub(super) fn ring_of_ticket(&self, ticket: &IncomingCallContext) -> Result<&Ring, Refusal> {
         let ring = self.tickets.get(ticket).and_then(|id| self.rings.get(id));
-        ring.ok_or_else(Refusal::call_not_found)
+        ring.ok_or_else(|| self.no_ticket(ticket))
     }
 
     pub(super) fn take_ring(&mut self, id: RingId) -> Option<Ring> {
@@ -210,7 +218,11 @@ impl World {
     pub(super) fn phone_reacts(&mut self, id: RingId, how: OnRing) {
         let Some(ring) = self.take_ring(id) else { return };
         let telephone = ring.is_telephone();
+        let voicemail = telephone
+            && self.config.behaviour.calls.declined_telephone_joins
+            && matches!(ring.purpose, Purpose::Add { .. });
         match how {
+            OnRing::Decline if voicemail => self.ring_answered(ring, Seat::Phone),
             OnRing::Answer => self.ring_answered(ring, Seat::Phone),
             OnRing::Decline => self.ring_failed(ring, &outcomes::DECLINED),
             OnRing::Busy => self.ring_failed(ring, &outcomes::busy(telephone)),
@@ -228,6 +240,7 @@ impl World {
     /// The target takes its seat, and whoever asked for it is told.
     pub(super) fn ring_answered(&mut self, ring: Ring, seat: Seat) {
         let mut party = Party::new(ring.target.clone(), seat);
+        party.dialled_from = ring.dialled_from().cloned();
         if party.seat == Seat::Phone {
             party.script = self.script_of(ring.target.raw_id());
         }
@@ -267,7 +280,7 @@ impl World {
             }
             Purpose::Transfer { call, transferee: _, meta } => {
                 self.conversations.remove(ring.conversation);
-                self.transfer_failed(call, meta, why);
+                self.transfer_failed(&ring, call, meta, why);
             }
         }
     }
@@ -288,9 +301,17 @@ impl World {
     }
 }
 
-/// The headers for the called party, as `customCallingContext` gives them.
-pub fn custom_context(value: Option<&Value>) -> Option<CustomContext> {
-    let read: CustomContext = serde_json::from_value(value?.clone()).ok()?;
-    let headers: BTreeMap<_, _> = read.sip_headers.iter().chain(&read.voip_headers).collect();
-    (!headers.is_empty()).then_some(read)
+/// The headers as `IncomingCall` spells them: `User-To-User` has a name of its own there.
+fn spelled(custom: &CustomContext, user_to_user: &str) -> CustomContext {
+    let spelled = |(name, value): (&String, &Option<String>)| {
+        let name = if is_user_to_user(name) { user_to_user } else { name.as_str() };
+        (name.to_owned(), value.clone())
+    };
+    let sip_headers = custom.sip_headers.iter().map(spelled).collect();
+    CustomContext { sip_headers, ..custom.clone() }
+}
+
+/// Whether a SIP header is User-To-User, in any of its spellings.
+pub fn is_user_to_user(name: &str) -> bool {
+    name.replace('-', "").eq_ignore_ascii_case("usertouser")
 }

@@ -19,7 +19,21 @@ pub struct ConversationId(u64);
 pub struct Conversation {
     pub server: ServerCallId,
     pub correlation: CorrelationId,
+    pub venue: Venue,
     pub parties: Vec<Party>,
+}
+
+/// Where a call is held.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Venue {
+    /// Between those whom somebody called.
+    Call,
+    /// In a group call that exists by its id alone.
+    Group(String),
+    /// In a room.
+    Room(String),
+    /// It is not held at all: an application is still to be told that there is no such call.
+    Nowhere,
 }
 
 /// Somebody in a call.
@@ -28,6 +42,8 @@ pub struct Party {
     pub seat: Seat,
     pub is_muted: bool,
     pub is_on_hold: bool,
+    /// The caller id under which an application dialled this telephone.
+    pub dialled_from: Option<RawId>,
     pub script: Option<Script>,
 }
 
@@ -56,6 +72,18 @@ impl Conversation {
         self.parties.iter_mut().find(|party| party.who.raw_id() == who)
     }
 
+    /// Whether it goes on however few are in it.
+    pub fn stands_alone(&self) -> bool {
+        matches!(self.venue, Venue::Group(_) | Venue::Room(_))
+    }
+
+    /// Whether all who are in it are telephones, and an application dialled two of them or more.
+    pub fn are_telephones_of_an_application(&self) -> bool {
+        let telephone = |party: &Party| party.is_telephone() && party.seat == Seat::Phone;
+        let dialled = self.parties.iter().filter(|party| party.dialled_from.is_some()).count();
+        dialled > 1 && self.parties.iter().all(telephone)
+    }
+
     /// The applications in it.
     pub fn apps(&self) -> Vec<CallConnectionId> {
         let app = |party: &Party| match &party.seat {
@@ -68,7 +96,7 @@ impl Conversation {
 
 impl Party {
     pub fn new(who: Identifier, seat: Seat) -> Self {
-        Self { who, seat, is_muted: false, is_on_hold: false, script: None }
+        Self { who, seat, is_muted: false, is_on_hold: false, dialled_from: None, script: None }
     }
 
     pub fn is_telephone(&self) -> bool {
@@ -88,7 +116,8 @@ impl Conversations {
     pub fn open(&mut self, server: ServerCallId, correlation: CorrelationId) -> ConversationId {
         self.count += 1;
         let id = ConversationId(self.count);
-        self.all.insert(id, Conversation { server, correlation, parties: Vec::new() });
+        let venue = Venue::Call;
+        self.all.insert(id, Conversation { server, correlation, venue, parties: Vec::new() });
         id
     }
 
@@ -105,7 +134,13 @@ impl Conversations {
     }
 
     pub fn by_server(&self, server: &str) -> Option<ConversationId> {
-        self.all.iter().find(|(_, call)| call.server.as_str() == server).map(|(id, _)| *id)
+        let meant =
+            |call: &Conversation| call.server.as_str() == server && call.venue != Venue::Nowhere;
+        self.all.iter().find(|(_, call)| meant(call)).map(|(id, _)| *id)
+    }
+
+    pub fn by_venue(&self, venue: &Venue) -> Option<ConversationId> {
+        self.all.iter().find(|(_, call)| call.venue == *venue).map(|(id, _)| *id)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (ConversationId, &Conversation)> {

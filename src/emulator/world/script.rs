@@ -26,6 +26,13 @@ impl World {
         self.next_step(conversation, who, 0);
     }
 
+    /// Lets somebody who came from another call go on with the step that was due there.
+    pub(super) fn resume_script(&mut self, conversation: ConversationId, who: &RawId) {
+        let party = self.conversations.get(conversation).and_then(|found| found.party(who));
+        let Some(script) = party.and_then(|party| party.script.as_ref()) else { return };
+        self.next_step(conversation, who, script.at);
+    }
+
     /// Turns to a step: sets its time when it waits for nothing, or for what is already there.
     fn next_step(&mut self, conversation: ConversationId, who: &RawId, at: usize) {
         let listening = self.is_listened_to(conversation, who);

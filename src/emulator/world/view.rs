@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::World;
 use super::postbox::without_query;
 use super::ringing::{Purpose, Ring};
-use super::roster::{Conversation, ConversationId, Party, Seat};
+use super::roster::{Conversation, ConversationId, Party, Seat, Venue};
 
 impl World {
     /// Everything that lives, as JSON.
@@ -35,7 +35,14 @@ impl World {
                 })
             })
             .collect();
+        let (group, room) = match &found.venue {
+            Venue::Group(id) => (Some(id), None),
+            Venue::Room(id) => (None, Some(id)),
+            Venue::Call | Venue::Nowhere => (None, None),
+        };
         json!({
+            "groupCallId": group,
+            "roomId": room,
             "serverCallId": found.server,
             "correlationId": found.correlation,
             "connections": connections,
@@ -55,6 +62,7 @@ impl World {
             "from": ring.from,
             "reason": ring.purpose.label(),
             "invitationId": invitation,
+            "customContext": ring.custom,
             "ringingMs": self.now.tick.since(ring.since).as_millis(),
             "incomingCallContext": ring.ticket,
             "serverCallId": conversation.map(|found| &found.server),

@@ -1,8 +1,12 @@
 //! Stories in virtual time, straight at the world: requests as JSON, events as they would be posted.
 
 mod calls;
+mod connecting;
 mod limits;
 mod media;
+mod moving;
+mod people;
+mod transfers;
 
 use std::time::Duration;
 
