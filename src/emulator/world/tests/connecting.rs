@@ -250,3 +250,30 @@ fn a_locator_must_name_one_call() {
         assert_eq!(refused, (400, "8523".to_owned()), "{body}");
     }
 }
+
+#[test]
+fn whoever_still_comes_keeps_a_group_call_open() {
+    let mut theatre = Theatre::new(|_| ());
+    let first = theatre.connect(group_locator());
+    let second = theatre.connect(group_locator());
+    theatre.on(Operation::HangUpCall, &first, Value::Null);
+    theatre.check_told(&["CallDisconnected 487/540487"]);
+    theatre.pass(50);
+    theatre.check_told(&["CallConnected", "ParticipantsUpdated"]);
+    assert_eq!(theatre.participants_in(&second), 0);
+}
+
+#[test]
+fn people_in_a_room_wait_however_long_and_however_few() {
+    let mut theatre = Theatre::new(|_| ());
+    let room = Locator::Room("9944".into());
+    let (server, _) = theatre.world.far_join(&room, Identifier::parse(AGENT)).expect("joins");
+    theatre.world.far_join(&room, Identifier::parse(CALLER)).expect("joins");
+    let caller = RawId::of_number(CALLER);
+    theatre.world.far_end(server.as_str(), &caller, &Deed::HangUp).expect("leaves");
+    theatre.pass(3_600_000);
+    assert_eq!(theatre.world.view()["calls"].as_array().map(Vec::len), Some(1));
+    let agent = RawId::new(AGENT);
+    theatre.world.far_end(server.as_str(), &agent, &Deed::HangUp).expect("leaves");
+    assert_eq!(theatre.world.view()["calls"], json!([]));
+}

@@ -214,6 +214,14 @@ fn an_invitation_without_headers_brings_no_context_and_telephones_see_no_name() 
     assert!(data.get("customContext").is_none());
     assert_eq!(data["callerDisplayName"], "");
     assert_eq!(data["from"]["rawId"], format!("4:{OURS}"));
+    let create = json!({
+        "targets": [identifier(OTHER), identifier(AGENT)], "callbackUri": CALLBACK,
+        "sourceCallerIdNumber": { "value": OURS }, "sourceDisplayName": "Contoso",
+    });
+    theatre.ask(Operation::CreateCall, Place::Nowhere, &create);
+    let shown = |event: &Value| event["data"]["callerDisplayName"].clone();
+    let shown: Vec<_> = theatre.grid[1..].iter().map(shown).collect();
+    assert_eq!(shown, ["", "Contoso"]);
 }
 
 #[test]
@@ -418,4 +426,16 @@ fn teams_users_are_called_when_their_tenant_lets_the_resource() {
             assert_eq!((taken, status == 403), (federated, !federated), "{operation:?} {answer}");
         }
     }
+}
+
+#[test]
+fn a_call_with_nobody_but_a_withdrawn_invitation_ends() {
+    let mut theatre = Theatre::new(phones(MANUAL));
+    let call = theatre.in_call(&[CALLER]);
+    let invited = theatre.on(Operation::AddParticipant, &call, add(SLOW));
+    theatre.far(&call, CALLER, Deed::HangUp);
+    theatre.check_told(&["ParticipantsUpdated"]);
+    let cancel = json!({ "invitationId": invited["invitationId"] });
+    theatre.on(Operation::CancelAddParticipant, &call, cancel);
+    theatre.check_told(&["CancelAddParticipantSucceeded 200/0", "CallDisconnected 487/540487"]);
 }
