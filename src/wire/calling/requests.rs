@@ -10,7 +10,8 @@ use super::{
     AddParticipantRequest, AddParticipantResponse, AnswerCallRequest, CallConnectionProperties,
     CreateCallRequest, Operation, OperationContextResponse, PlayRequest, RecognizeRequest,
     RedirectCallRequest, RejectCallRequest, RemoveParticipantRequest, SendDtmfTonesRequest,
-    TransferToParticipantRequest,
+    StartMediaStreamingRequest, StartTranscriptionRequest, StopMediaStreamingRequest,
+    StopTranscriptionRequest, TransferToParticipantRequest, UpdateTranscriptionRequest,
 };
 use crate::wire::identifiers::OperationContext;
 
@@ -63,6 +64,11 @@ requests! {
     TransferToParticipantRequest asks TransferToParticipant gets OperationContextResponse, with operation_context;
     AddParticipantRequest asks AddParticipant gets AddParticipantResponse, with operation_context;
     RemoveParticipantRequest asks RemoveParticipant gets OperationContextResponse, with operation_context;
+    StartMediaStreamingRequest asks StartMediaStreaming gets Nothing, with operation_context;
+    StopMediaStreamingRequest asks StopMediaStreaming gets Nothing, with operation_context;
+    StartTranscriptionRequest asks StartTranscription gets Nothing, with operation_context;
+    StopTranscriptionRequest asks StopTranscription gets Nothing, with operation_context;
+    UpdateTranscriptionRequest asks UpdateTranscription gets Nothing, with operation_context;
     PlayRequest asks Play gets Nothing, with operation_context;
     RecognizeRequest asks Recognize gets Nothing, with operation_context;
     SendDtmfTonesRequest asks SendDtmfTones gets OperationContextResponse, with operation_context;
