@@ -11,9 +11,12 @@ mod auth;
 mod config;
 mod http;
 mod own_routes;
+mod pcm;
 mod phone_book;
 mod router;
 mod shell;
+mod sockets;
+mod stream_config;
 mod tokens;
 mod world;
 
@@ -29,6 +32,7 @@ pub use config::{
     Unanswered,
 };
 pub use phone_book::{Action, BadPhoneBook, OnRing, Phone, PhoneBook, Prompt, Step};
+pub use stream_config::{LostSocket, StreamBehaviour};
 
 use auth::Guard;
 use http::Door;

@@ -1,7 +1,8 @@
 //! Placing, answering, redirecting, rejecting, ending and transferring calls.
 
 use super::{
-    ApiRequest, body, check_target, is_telephone, meta, required, required_text, web_address,
+    ApiRequest, body, check_target, is_telephone, meta, required, required_text, streams,
+    web_address,
 };
 use crate::emulator::world::{CallSetup, Refusal, Reply, World, custom_context};
 use crate::wire::calling::{
@@ -27,6 +28,7 @@ pub fn create(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refu
         callback_uri,
         context: wish.operation_context,
         speech_resource: has_speech_resource(wish.call_intelligence_options),
+        streams: streams::setup(world, wish.media_streaming_options, wish.transcription_options)?,
         identity: wish.source.map(|source| source.id),
         source_number: wish.source_caller_id_number,
         source_name: wish.source_display_name,
@@ -49,6 +51,7 @@ pub fn answer(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refu
         callback_uri,
         context: wish.operation_context,
         speech_resource: has_speech_resource(wish.call_intelligence_options),
+        streams: streams::setup(world, wish.media_streaming_options, wish.transcription_options)?,
         identity: wish.answered_by.map(|identity| identity.id),
         source_number: None,
         source_name: None,

@@ -5,6 +5,7 @@
 mod calls;
 mod media;
 mod participants;
+mod streams;
 
 use serde::de::DeserializeOwned;
 
@@ -97,19 +98,19 @@ fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         Op::Recognize => media::recognize(world, request),
         Op::CancelAllMediaOperations => media::cancel_all(world, request),
         Op::SendDtmfTones => media::send_tones(world, request),
+        Op::StartMediaStreaming => streams::start_media(world, request),
+        Op::StopMediaStreaming => streams::stop_media(world, request),
+        Op::StartTranscription => streams::start_transcription(world, request),
+        Op::StopTranscription => streams::stop_transcription(world, request),
+        Op::UpdateTranscription => streams::update_transcription(world, request),
         Op::Connect
         | Op::MuteParticipants
         | Op::CancelAddParticipant
         | Op::MoveParticipants
-        | Op::StartTranscription
-        | Op::StopTranscription
-        | Op::UpdateTranscription
         | Op::StartContinuousDtmfRecognition
         | Op::StopContinuousDtmfRecognition
         | Op::Hold
         | Op::Unhold
-        | Op::StartMediaStreaming
-        | Op::StopMediaStreaming
         | Op::StartRecording
         | Op::GetRecordingProperties
         | Op::StopRecording

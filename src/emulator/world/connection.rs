@@ -3,6 +3,7 @@
 use super::media::Media;
 use super::ringing::Ring;
 use super::roster::ConversationId;
+use super::streams::{StreamSetup, Streams};
 use super::{Meta, Refusal, World};
 use crate::wire::calling::CallConnectionProperties;
 use crate::wire::identifiers::{
@@ -49,11 +50,13 @@ pub struct Connection {
     pub(super) answered_for: Option<PhoneNumber>,
     pub(super) rosters_told: u64,
     pub(super) media: Media,
+    /// Media streaming and transcription.
+    pub(super) streams: Streams,
     /// The ring that this leg answers, until it is up.
     pub(super) answering: Option<Ring>,
 }
 
-/// What `CreateCall` and `AnswerCall` have in common.
+/// What `CreateCall`, `AnswerCall` and `Connect` have in common.
 #[derive(Clone, Debug, Default)]
 pub struct CallSetup {
     /// Where events go.
@@ -62,6 +65,8 @@ pub struct CallSetup {
     pub context: Option<OperationContext>,
     /// Whether there is a speech resource.
     pub speech_resource: bool,
+    /// Media streaming and transcription.
+    pub streams: StreamSetup,
     /// Identity of the application, when it has one.
     pub identity: Option<RawId>,
     /// Caller id for telephones.
@@ -90,6 +95,7 @@ impl World {
         let connection = self.connection(call)?;
         let conversation =
             self.conversations.get(connection.conversation).ok_or_else(Refusal::call_not_found)?;
+        let (media, transcription) = connection.streams.subscriptions();
         Ok(CallConnectionProperties {
             call_connection_id: Some(call.clone()),
             server_call_id: Some(conversation.server.clone()),
@@ -102,6 +108,8 @@ impl World {
             correlation_id: Some(conversation.correlation.clone()),
             answered_by: connection.answered_by.clone(),
             answered_for: connection.answered_for.clone(),
+            media_streaming_subscription: media,
+            transcription_subscription: transcription,
         })
     }
 
@@ -145,6 +153,7 @@ impl World {
         identity: Identifier,
     ) -> CallConnectionId {
         let call = self.ids.connection();
+        let streams = self.make_streams(setup.streams);
         let connection = Connection {
             conversation,
             state: State::Connecting,
@@ -160,6 +169,7 @@ impl World {
             answered_for: None,
             rosters_told: 0,
             media: Media::default(),
+            streams,
             answering: None,
         };
         self.connections.insert(call.clone(), connection);

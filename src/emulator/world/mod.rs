@@ -11,10 +11,13 @@ mod connection;
 mod endings;
 mod events;
 mod far_end;
+mod frames;
 mod grid;
 mod grid_delivery;
 mod ids;
+mod lines;
 mod media;
+mod media_stream;
 mod outcomes;
 mod participants;
 mod playback;
@@ -25,8 +28,10 @@ mod repeat;
 mod ringing;
 mod roster;
 mod script;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod transcripts;
 mod transfer;
 mod view;
 
@@ -43,6 +48,9 @@ use crate::wire::identifiers::{CallConnectionId, IncomingCallContext};
 pub use connection::{CallSetup, Connection, State};
 pub use events::Meta;
 pub use far_end::{Deed, IncomingCallWish};
+#[cfg(test)]
+pub use frames::AudioFrame;
+pub use frames::Frame;
 pub use media::{MediaWish, MediaWork};
 pub use participants::Invitation;
 pub use playback::Source;
@@ -50,6 +58,9 @@ pub use recognize::{Listening, Menu};
 pub use refusal::{Refusal, Reply};
 pub use repeat::{Remembered, RepeatKey, Repetition};
 pub use ringing::custom_context;
+pub use streams::{
+    Feed, MediaStreamingWish, SocketEffect, SocketId, SocketNews, StreamSetup, TranscriptionWish,
+};
 
 use agenda::Agenda;
 use grid::GridState;
@@ -59,6 +70,7 @@ use postbox::Postbox;
 use repeat::Repeats;
 use ringing::{Ring, RingId};
 use roster::{ConversationId, Conversations};
+use streams::Switchboard;
 
 /// A moment, on the alarm clock and on the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +148,10 @@ enum Due {
     TalkOver(ConversationId),
     ScriptStep(ConversationId, crate::wire::identifiers::RawId, usize),
     Media(media::OpTicket),
+    StreamsStart(CallConnectionId),
+    Audio(CallConnectionId),
+    Words(CallConnectionId, u64, usize),
+    Reconnect(CallConnectionId, Feed),
     Post(CallConnectionId),
     Handshake(String, u64),
     HandshakeOver(String, u64),
@@ -156,6 +172,7 @@ pub struct World {
     op_count: u64,
     own_numbers: std::collections::BTreeSet<String>,
     prompts: PromptCache,
+    switchboard: Switchboard,
     repeats: Repeats,
     postbox: Postbox,
     grid: GridState,
@@ -181,6 +198,7 @@ impl World {
             ring_count: 0,
             op_count: 0,
             prompts: PromptCache::default(),
+            switchboard: Switchboard::default(),
             repeats: Repeats::default(),
             postbox: Postbox::default(),
             jobs: BTreeMap::new(),
@@ -200,6 +218,7 @@ impl World {
 
     /// Lets time pass: everything that is due happens, each thing at its own moment.
     pub fn pass_time(&mut self, now: Moment) {
+        self.will_pass(now.tick);
         while let Some((at, what)) = self.agenda.take(now.tick) {
             self.now = now.back_at(at);
             self.happen(what);
@@ -238,6 +257,7 @@ impl World {
         let forget = |due: &Due| !matches!(due, Due::Handshake(..) | Due::HandshakeOver(..));
         self.agenda.forget(forget);
         self.jobs.retain(|_, job| matches!(job, Job::Handshake(..)));
+        self.close_all_sockets();
         self.conversations = Conversations::default();
         self.connections.clear();
         self.rings.clear();
@@ -259,6 +279,10 @@ impl World {
                 self.script_step(conversation, &who, step);
             }
             Due::Media(ticket) => self.media_timer(&ticket),
+            Due::StreamsStart(call) => self.streams_start_with_call(&call),
+            Due::Audio(call) => self.audio_due(&call),
+            Due::Words(call, number, step) => self.words_due(&call, number, step),
+            Due::Reconnect(call, feed) => self.reopen_line(&call, feed),
             Due::Post(call) => self.post_next(&call),
             Due::Handshake(name, life) => self.shake_hands(&name, life),
             Due::HandshakeOver(name, life) => self.give_up_handshake(&name, life),

@@ -151,6 +151,7 @@ impl World {
         if !self.is_phone(conversation, who) {
             return;
         }
+        self.keys_streamed(conversation, who, tones);
         for tone in tones {
             for ticket in self.listeners(conversation, who) {
                 self.key_heard(&ticket, tone);
@@ -162,6 +163,7 @@ impl World {
         if !self.is_phone(conversation, who) {
             return;
         }
+        self.words_streamed(conversation, who, words);
         for ticket in self.listeners(conversation, who) {
             self.words_heard(&ticket, words);
         }

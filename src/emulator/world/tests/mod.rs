@@ -1,8 +1,11 @@
 //! Stories in virtual time, straight at the world: requests as JSON, events as they would be posted.
 
+mod audio;
 mod calls;
 mod limits;
 mod media;
+mod streams;
+mod transcripts;
 
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Effect, Moment, Outcome, World};
+use super::{Effect, Moment, Outcome, SocketEffect, SocketId, SocketNews, World};
 use crate::emulator::api::{self, ApiRequest};
 use crate::emulator::config::{EmulatorConfig, Schema, Subscription, Unanswered};
 use crate::emulator::phone_book::PhoneBook;
