@@ -126,6 +126,26 @@ fn a_script_speaks_too() {
 }
 
 #[test]
+fn what_is_being_said_is_told_when_the_stream_ends() {
+    #[track_caller]
+    fn check(operation: Operation) {
+        let mut theatre = Theatre::new(|_| ());
+        let call = theatre.streamed(&[CALLER], &words(json!({})));
+        theatre.connect();
+        theatre.sent();
+        theatre.far(&call, CALLER, Deed::Say("good bye".into()));
+        theatre.pass(100);
+        theatre.on(operation, &call, json!({}));
+        let (frames, closed) = theatre.sent();
+        assert_eq!(results(&frames), [("good bye".to_owned(), "Final".to_owned())]);
+        assert!(closed);
+    }
+    check(Operation::StopTranscription);
+    check(Operation::HangUpCall);
+    check(Operation::TerminateCall);
+}
+
+#[test]
 fn the_language_changes_on_the_way() {
     #[track_caller]
     fn check(metadata_again: bool, frames: usize) {
