@@ -95,6 +95,16 @@ pub fn is_web_address(text: &str, https_only: bool) -> bool {
     })
 }
 
+/// Whether a text is an absolute URL of a web socket: `wss`, or `ws` where that may go.
+pub fn is_socket_address(text: &str, secure_only: bool, ws_to_any_host: bool) -> bool {
+    let here = ws_to_any_host || is_on_this_machine(text);
+    Url::parse(text).is_ok_and(|url| {
+        let scheme = url.scheme();
+        let may = scheme == "wss" || (scheme == "ws" && !secure_only && here);
+        may && url.host_str().is_some()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +153,20 @@ mod tests {
         ] {
             assert_eq!(is_on_this_machine(url), here, "{url}");
         }
+    }
+
+    #[test]
+    fn sockets_are_secure_or_on_this_machine() {
+        #[track_caller]
+        fn check(url: &str, secure_only: bool, anywhere: bool, taken: bool) {
+            assert_eq!(is_socket_address(url, secure_only, anywhere), taken, "{url}");
+        }
+        check("wss://app.example.test/ws?key=1", true, false, true);
+        check("ws://127.0.0.1:8000/ws", false, false, true);
+        check("ws://localhost/ws", true, false, false);
+        check("ws://app/ws", false, false, false);
+        check("ws://app/ws", false, true, true);
+        check("https://app.example.test/ws", false, true, false);
+        check("app.example.test/ws", false, true, false);
     }
 }

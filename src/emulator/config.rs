@@ -13,6 +13,7 @@ pub use super::grid_config::{DeliveryHeader, DeliveryOrigin, GridBehaviour, Sche
 use super::call_config::CallBehaviour;
 use super::phone_book::{Phone, PhoneBook};
 use super::recording_config::RecordingBehaviour;
+use super::stream_config::StreamBehaviour;
 use crate::clock::ManualClock;
 use crate::ports::Clock;
 
@@ -169,8 +170,10 @@ pub struct Behaviour {
     pub fetch_deadline: Duration,
     /// How long a fetched prompt with a cache id is remembered.
     pub prompt_cache: Duration,
-    /// Time to send one key.
+    /// Time to send one key, and for which a pressed key sounds on a media stream.
     pub tone_length: Duration,
+    /// Media streaming and transcription.
+    pub streams: StreamBehaviour,
     /// Confidence that is reported for whatever was heard.
     pub confidence: f64,
     /// How far the date of a signed request may be from now.
@@ -230,6 +233,7 @@ impl Default for Behaviour {
             fetch_deadline: seconds(5),
             prompt_cache: seconds(3600),
             tone_length: Duration::from_millis(200),
+            streams: StreamBehaviour::default(),
             confidence: 0.9,
             date_tolerance: seconds(15 * 60),
             repeatability_window: seconds(10 * 60),
@@ -269,6 +273,18 @@ pub struct Limits {
     pub past: usize,
     /// Media operations that wait on one leg; more are refused with 429.
     pub media_queue: usize,
+    /// Sockets of media streaming and transcription at a time; more are refused with 429.
+    pub sockets: usize,
+    /// Frames that wait on one socket; the oldest audio leaves, or the oldest frame when there is none.
+    pub socket_frames: usize,
+    /// Bytes of a frame of the application; a larger one closes the socket.
+    pub socket_frame: usize,
+    /// When time moves further than this at once, streams leave out the audio before it.
+    pub stream_catch_up: Duration,
+    /// Sounds and utterances that wait on one stream to be heard; more are not.
+    pub sounds_waiting: usize,
+    /// Unfinished results of one utterance.
+    pub intermediate_results: usize,
     /// Callbacks that wait for one call; the oldest leaves.
     pub callbacks_waiting: usize,
     /// Deliveries that are remembered; the oldest leaves.
@@ -311,6 +327,12 @@ impl Default for Limits {
             numbers: 10_000,
             past: 1_000,
             media_queue: 100,
+            sockets: 2_000,
+            socket_frames: 25_000,
+            socket_frame: 1 << 20,
+            stream_catch_up: Duration::from_secs(120),
+            sounds_waiting: 1_000,
+            intermediate_results: 20,
             callbacks_waiting: 1_000,
             deliveries: 5_000,
             grid_events: 10_000,

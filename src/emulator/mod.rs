@@ -14,12 +14,15 @@ mod grid_config;
 mod grid_routes;
 mod http;
 mod own_routes;
+mod pcm;
 mod phone_book;
 mod recording_config;
 mod recording_routes;
 mod router;
 mod shell;
+mod sockets;
 mod sound;
+mod stream_config;
 mod tokens;
 mod world;
 
@@ -39,6 +42,7 @@ pub use config::{
 };
 pub use phone_book::{Action, BadPhoneBook, OnRing, Phone, PhoneBook, Prompt, Step};
 pub use recording_config::RecordingBehaviour;
+pub use stream_config::{LostSocket, StreamBehaviour};
 
 use auth::Guard;
 use http::Door;

@@ -215,8 +215,10 @@ fn advance(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
     if ms > LONGEST_ADVANCE_MS {
         return Err(Refusal::bad(format!("The field ms may be at most {LONGEST_ADVANCE_MS}.")));
     }
+    let time = Duration::from_millis(ms);
+    shell.with(|world, now| world.will_pass(now.tick + time));
     // Outside of the world's lock: the alarms on the way ring in here and want it themselves.
-    clock.advance(Duration::from_millis(ms));
+    clock.advance(time);
     let now = crate::ports::Clock::now(&*clock);
     Ok(Reply::json(200, &json!({ "nowMs": now.0 })))
 }

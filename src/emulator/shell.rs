@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::sockets::Sockets;
 use super::tokens::Tokens;
-use super::world::{Effect, Moment, Outcome, World};
+use super::world::{Effect, Moment, Outcome, SocketId, World};
 use crate::ports::{Alarm, Clock, Tick};
 
 /// Joins the world, the clock and the network.
@@ -25,6 +26,7 @@ pub struct Shell {
     callers_clock: Option<Arc<dyn Clock>>,
     tokens: Arc<Tokens>,
     client: reqwest::Client,
+    sockets: Sockets,
     runtime: Handle,
     alarm: Mutex<Option<(Tick, Alarm)>>,
     /// How many want the alarm to be set anew; only the first of them does it, for all.
@@ -50,6 +52,7 @@ impl Shell {
             me: Weak::clone(me),
             callers_clock: world.config().callers_clock.clone(),
             keep_of_answer: world.config().limits.prompt,
+            sockets: Sockets::new(Weak::clone(me), Handle::current(), &world.config().limits),
             world: Mutex::new(world),
             clock,
             tokens,
@@ -81,12 +84,23 @@ impl Shell {
         let result = deed(&mut world, now);
         world.pass_time(now);
         let effects = world.take_effects();
+        self.sockets.carry_out(world.take_socket_effects());
         drop(world);
         for effect in effects {
             self.carry_out(effect);
         }
         self.rearm();
         result
+    }
+
+    /// Lets go of a stream's socket that is closed.
+    pub fn forget_socket(&self, socket: SocketId) {
+        self.sockets.forget(socket);
+    }
+
+    /// Becomes true when everything ends.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     /// Ends everything that is under way. Nothing leaves the emulator afterwards.
@@ -146,6 +160,7 @@ impl Shell {
         let now = Moment { tick: self.clock.now(), wall: self.clock.wall() };
         world.pass_time(now);
         let (effects, next) = (world.take_effects(), world.next_due());
+        self.sockets.carry_out(world.take_socket_effects());
         drop(world);
         for effect in effects {
             self.carry_out(effect);

@@ -14,8 +14,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// How long a token is good.
+/// How long the token of a callback is good.
 const LIFETIME: Duration = Duration::from_secs(300);
+
+/// How long the token of a stream's socket is good (documented: 24 hours).
+pub const SOCKET_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Makes tokens.
 pub struct Tokens {
@@ -53,11 +56,16 @@ impl Tokens {
         })
     }
 
-    /// A token that begins now. `None` when the key cannot sign.
+    /// The token of a callback, which begins now. `None` when the key cannot sign.
     pub fn issue(&self, now: Timestamp) -> Option<String> {
+        self.issue_for(now, LIFETIME)
+    }
+
+    /// A token that begins now. `None` when the key cannot sign.
+    pub fn issue_for(&self, now: Timestamp, lifetime: Duration) -> Option<String> {
         let key = self.key();
         let from = now.as_second();
-        let until = from + i64::try_from(LIFETIME.as_secs()).unwrap_or_default();
+        let until = from + i64::try_from(lifetime.as_secs()).unwrap_or_default();
         let header = json!({ "alg": "RS256", "kid": key.id, "typ": "JWT" });
         let claims = json!({
             "iss": self.issuer, "aud": self.audience, "jti": uuid::Uuid::new_v4().to_string(),

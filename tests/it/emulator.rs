@@ -1,6 +1,8 @@
 //! The emulator over HTTP: signatures, repeatability, callbacks, Event Grid and the far end.
 
 mod grid;
+#[path = "emulator_streams.rs"]
+mod streams;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

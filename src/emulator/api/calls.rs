@@ -3,7 +3,7 @@
 use super::headers::custom_context;
 use super::{
     ApiRequest, body, check_caller_id, check_participants, check_target, is_telephone, meta,
-    required, required_text, web_address,
+    required, required_text, streams, web_address,
 };
 use crate::emulator::world::{CallSetup, Handover, Refusal, Reply, World};
 use crate::wire::calling::{
@@ -28,6 +28,7 @@ pub fn create(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refu
         callback_uri,
         context: wish.operation_context,
         speech_resource: has_speech_resource(wish.call_intelligence_options),
+        streams: streams::setup(world, wish.media_streaming_options, wish.transcription_options)?,
         identity: source.or(teams_source),
         source_number: wish.source_caller_id_number,
         source_name: wish.source_display_name,
@@ -50,6 +51,7 @@ pub fn answer(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refu
         callback_uri,
         context: wish.operation_context,
         speech_resource: has_speech_resource(wish.call_intelligence_options),
+        streams: streams::setup(world, wish.media_streaming_options, wish.transcription_options)?,
         identity: wish.answered_by.map(|identity| identity.id),
         source_number: None,
         source_name: None,

@@ -1,7 +1,7 @@
 //! Connecting to a call that is there already.
 
 use super::calls::has_speech_resource;
-use super::{ApiRequest, body, required, required_text, web_address};
+use super::{ApiRequest, body, required, required_text, streams, web_address};
 use crate::emulator::world::{CallSetup, Locator, Refusal, Reply, World};
 use crate::wire::calling::{CallLocator, ConnectRequest};
 
@@ -14,6 +14,7 @@ pub fn connect(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Ref
         callback_uri,
         context: wish.operation_context,
         speech_resource: has_speech_resource(wish.call_intelligence_options),
+        streams: streams::setup(world, wish.media_streaming_options, wish.transcription_options)?,
         ..CallSetup::default()
     };
     Ok(Reply::json(200, &world.connect(&locator, setup)?))

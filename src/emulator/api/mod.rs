@@ -8,6 +8,7 @@ mod headers;
 mod media;
 mod participants;
 mod recording;
+mod streams;
 
 use serde::de::DeserializeOwned;
 
@@ -82,7 +83,6 @@ fn checked(world: &mut World, request: &ApiRequest<'_>) -> Result<ApiReply, Refu
     Ok(ApiReply { reply, repeatable: true })
 }
 
-/// The operations that are emulated.
 fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
     use Operation as Op;
     match request.operation {
@@ -115,15 +115,11 @@ fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal
         Op::StopContinuousDtmfRecognition => media::stop_watching_keys(world, request),
         Op::Hold => media::hold(world, request),
         Op::Unhold => media::unhold(world, request),
-        Op::StartTranscription
-        | Op::StopTranscription
-        | Op::UpdateTranscription
-        | Op::StartMediaStreaming
-        | Op::StopMediaStreaming => Err(Refusal::new(
-            501,
-            "NotImplemented",
-            format!("The emulator does not emulate {} yet.", request.operation.label()),
-        )),
+        Op::StartMediaStreaming => streams::start_media(world, request),
+        Op::StopMediaStreaming => streams::stop_media(world, request),
+        Op::StartTranscription => streams::start_transcription(world, request),
+        Op::StopTranscription => streams::stop_transcription(world, request),
+        Op::UpdateTranscription => streams::update_transcription(world, request),
     }
 }
 

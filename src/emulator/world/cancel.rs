@@ -55,6 +55,7 @@ impl World {
 
     /// Whoever an operation was for is gone: it fails.
     pub(super) fn media_party_left(&mut self, call: &CallConnectionId, who: &RawId) {
+        self.voice_gone(call, who);
         if !self.is_group(call) && self.others(call).is_empty() {
             return; // the call itself is about to end
         }

@@ -3,6 +3,7 @@
 use super::media::Media;
 use super::ringing::Ring;
 use super::roster::ConversationId;
+use super::streams::{StreamSetup, Streams};
 use super::{Meta, Refusal, World};
 use crate::wire::calling::CallConnectionProperties;
 use crate::wire::identifiers::{
@@ -51,11 +52,13 @@ pub struct Connection {
     pub(super) media: Media,
     /// Whether it came by `Connect`.
     pub(super) joins: bool,
+    /// Media streaming and transcription.
+    pub(super) streams: Streams,
     /// The ring that this leg answers, until it is up.
     pub(super) answering: Option<Ring>,
 }
 
-/// What `CreateCall` and `AnswerCall` have in common.
+/// What `CreateCall`, `AnswerCall` and `Connect` have in common.
 #[derive(Clone, Debug, Default)]
 pub struct CallSetup {
     /// Where events go.
@@ -64,6 +67,8 @@ pub struct CallSetup {
     pub context: Option<OperationContext>,
     /// Whether there is a speech resource.
     pub speech_resource: bool,
+    /// Media streaming and transcription.
+    pub streams: StreamSetup,
     /// Identity of the application, when it has one.
     pub identity: Option<RawId>,
     /// Caller id for telephones.
@@ -92,6 +97,7 @@ impl World {
         let connection = self.connection(call)?;
         let conversation =
             self.conversations.get(connection.conversation).ok_or_else(Refusal::call_not_found)?;
+        let (media, transcription) = connection.streams.subscriptions();
         Ok(CallConnectionProperties {
             call_connection_id: Some(call.clone()),
             server_call_id: Some(conversation.server.clone()),
@@ -104,6 +110,8 @@ impl World {
             correlation_id: Some(conversation.correlation.clone()),
             answered_by: connection.answered_by.clone(),
             answered_for: connection.answered_for.clone(),
+            media_streaming_subscription: media,
+            transcription_subscription: transcription,
         })
     }
 
@@ -147,6 +155,7 @@ impl World {
         identity: Identifier,
     ) -> CallConnectionId {
         let call = self.ids.connection();
+        let streams = self.make_streams(setup.streams);
         let connection = Connection {
             conversation,
             state: State::Connecting,
@@ -163,6 +172,7 @@ impl World {
             rosters_told: 0,
             media: Media::default(),
             joins: false,
+            streams,
             answering: None,
         };
         self.connections.insert(call.clone(), connection);

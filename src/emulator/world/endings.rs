@@ -71,6 +71,7 @@ impl World {
     pub(super) fn end_leg(&mut self, call: &CallConnectionId, why: &Outcome) {
         self.media_ends_with_call(call);
         self.recordings_lose(call);
+        self.streams_end_with_call(call);
         for ring in self.rings_where(|ring| ring.purpose.asked_by() == Some(call)) {
             let Some(ring) = self.take_ring(ring) else { continue };
             if matches!(ring.purpose, Purpose::Transfer { .. }) {

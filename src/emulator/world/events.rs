@@ -1,5 +1,7 @@
 //! CloudEvents about a call connection, written exactly as Azure writes them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -49,7 +51,13 @@ impl World {
     /// Tells an application something. Nothing happens when its connection is gone.
     pub(super) fn tell(&mut self, call: &CallConnectionId, meta: &Meta, news: News) {
         let Some((url, event)) = self.write_event(call, meta, &news) else { return };
+        let is_up = news.kind == EventKind::CallConnected;
         self.enqueue_callback(call, url, news.kind, event);
+        // Here, because every leg passes here when it is up, however it came about; and a moment later,
+        // because the roster is told first.
+        if is_up {
+            self.later(Duration::ZERO, Due::StreamsStart(call.clone()));
+        }
     }
 
     /// Tells every application of a conversation who is in it now.

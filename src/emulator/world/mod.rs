@@ -11,6 +11,7 @@ mod connection;
 mod endings;
 mod events;
 mod far_end;
+mod frames;
 mod grid;
 mod grid_delivery;
 mod grid_handshake;
@@ -21,7 +22,9 @@ mod grid_retry;
 mod holding;
 mod ids;
 mod joining;
+mod lines;
 mod media;
+mod media_stream;
 mod moving;
 mod outcomes;
 mod participants;
@@ -37,8 +40,10 @@ mod repeat;
 mod ringing;
 mod roster;
 mod script;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod transcripts;
 mod transfer;
 mod view;
 mod watching;
@@ -56,6 +61,9 @@ use crate::wire::identifiers::{CallConnectionId, IncomingCallContext};
 pub use connection::{CallSetup, Connection, State};
 pub use events::Meta;
 pub use far_end::{Deed, IncomingCallWish};
+#[cfg(test)]
+pub use frames::AudioFrame;
+pub use frames::Frame;
 pub use grid_publish::GridEvent;
 pub use joining::Locator;
 pub use media::{MediaWish, MediaWork};
@@ -66,6 +74,9 @@ pub use recording::{Recorded, RecordingWish, Shape};
 pub use refusal::{Refusal, Reply};
 pub use repeat::{Remembered, RepeatKey, Repetition};
 pub use ringing::is_user_to_user;
+pub use streams::{
+    Feed, MediaStreamingWish, SocketEffect, SocketId, SocketNews, StreamSetup, TranscriptionWish,
+};
 pub use transfer::Handover;
 
 use agenda::Agenda;
@@ -78,6 +89,7 @@ use recording::Recordings;
 use repeat::Repeats;
 use ringing::{Ring, RingId};
 use roster::{ConversationId, Conversations};
+use streams::Switchboard;
 
 /// A moment, on the alarm clock and on the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +168,10 @@ enum Due {
     TalkOver(ConversationId),
     ScriptStep(ConversationId, crate::wire::identifiers::RawId, usize),
     Media(media::OpTicket),
+    StreamsStart(CallConnectionId),
+    Audio(CallConnectionId),
+    Words(CallConnectionId, u64, usize),
+    Reconnect(CallConnectionId, Feed),
     Post(CallConnectionId),
     Handshake(String, u64),
     HandshakeOver(String, u64),
@@ -182,6 +198,7 @@ pub struct World {
     op_count: u64,
     own_numbers: std::collections::BTreeSet<String>,
     prompts: PromptCache,
+    switchboard: Switchboard,
     repeats: Repeats,
     recordings: Recordings,
     postbox: Postbox,
@@ -209,6 +226,7 @@ impl World {
             ring_count: 0,
             op_count: 0,
             prompts: PromptCache::default(),
+            switchboard: Switchboard::default(),
             repeats: Repeats::default(),
             recordings: Recordings::default(),
             postbox: Postbox::default(),
@@ -229,6 +247,7 @@ impl World {
 
     /// Lets time pass: everything that is due happens, each thing at its own moment.
     pub fn pass_time(&mut self, now: Moment) {
+        self.will_pass(now.tick);
         while let Some((at, what)) = self.agenda.take(now.tick) {
             self.now = now.back_at(at);
             self.happen(what);
@@ -268,6 +287,7 @@ impl World {
         let forget = |due: &Due| !matches!(due, Due::Handshake(..) | Due::HandshakeOver(..));
         self.agenda.forget(forget);
         self.jobs.retain(|_, job| matches!(job, Job::Handshake(..)));
+        self.close_all_sockets();
         self.conversations = Conversations::default();
         self.connections.clear();
         self.rings.clear();
@@ -291,6 +311,10 @@ impl World {
                 self.script_step(conversation, &who, step);
             }
             Due::Media(ticket) => self.media_timer(&ticket),
+            Due::StreamsStart(call) => self.streams_start_with_call(&call),
+            Due::Audio(call) => self.audio_due(&call),
+            Due::Words(call, number, step) => self.words_due(&call, number, step),
+            Due::Reconnect(call, feed) => self.reopen_line(&call, feed),
             Due::Post(call) => self.post_next(&call),
             Due::RecordingBegins(id) => self.recording_begins(&id),
             Due::RecordingReady(id) => self.recording_ready(&id),

@@ -51,6 +51,9 @@ pub const WRONG_PHRASE: Outcome = outcome(400, 8547, "Action failed, speech opti
 /// Nothing to say.
 pub const EMPTY_TEXT: Outcome =
     outcome(400, 8582, "Action failed, the text or SSML to play is empty.");
+/// A stream could not be opened or kept up; Azure's code for what it cannot tell.
+pub const STREAM_FAILED: Outcome =
+    outcome(500, 9999, "Action failed, the stream could not be established or was interrupted.");
 /// The participant that an operation was for has left.
 pub const PARTY_GONE: Outcome = outcome(404, 8522, "Participant not found.");
 /// The call that an operation was for is not there.

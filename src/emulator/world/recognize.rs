@@ -151,6 +151,7 @@ impl World {
         if !self.is_phone(conversation, who) {
             return;
         }
+        self.keys_streamed(conversation, who, tones);
         for tone in tones {
             self.record_sound(conversation, who, self.config.behaviour.tone_length);
             self.tell_watchers(conversation, who, tone);
@@ -167,6 +168,7 @@ impl World {
         let characters = u32::try_from(words.chars().count()).unwrap_or(u32::MAX);
         let lasts = self.config.behaviour.speech_per_character.saturating_mul(characters);
         self.record_sound(conversation, who, lasts);
+        self.words_streamed(conversation, who, words);
         for ticket in self.listeners(conversation, who) {
             self.words_heard(&ticket, words);
         }

@@ -32,6 +32,7 @@ impl World {
                     "callConnectionState": connection.state.word(),
                     "callbackUri": without_query(&connection.callback_uri),
                     "media": { "running": running, "queued": queued },
+                    "streams": connection.streams.view(self.now.tick),
                 })
             })
             .collect();

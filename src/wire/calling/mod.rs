@@ -5,12 +5,14 @@ mod models;
 mod operation;
 mod recording;
 mod requests;
+mod streams;
 
 pub use joining::*;
 pub use models::*;
 pub use operation::{Method, Operation, Place, segment};
 pub use recording::*;
 pub use requests::{Nothing, RequestModel, WithContext};
+pub use streams::*;
 
 /// The API version that Switchhook speaks and that the emulator emulates.
 pub const API_VERSION: &str = "2026-03-12";

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{MediaStreamingSubscription, TranscriptionSubscription};
 use crate::wire::events::Participant;
 use crate::wire::identifiers::{
     CallConnectionId, CommunicationUser, CorrelationId, Identifier, IncomingCallContext,
@@ -133,6 +134,10 @@ models! {
         answered_by: CommunicationUser,
         /// The number originally dialled.
         answered_for: PhoneNumber,
+        /// Audio streaming of this leg, when it was set up.
+        media_streaming_subscription: MediaStreamingSubscription,
+        /// Transcription of this leg, when it was set up.
+        transcription_subscription: TranscriptionSubscription,
     }
     /// Body of `AddParticipant`. `participantToAdd` is required.
     AddParticipantRequest {

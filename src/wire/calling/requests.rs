@@ -12,7 +12,9 @@ use super::{
     MoveParticipantsRequest, MoveParticipantsResponse, MuteParticipantsRequest, Operation,
     OperationContextResponse, PlayRequest, RecognizeRequest, RecordingStateResponse,
     RedirectCallRequest, RejectCallRequest, RemoveParticipantRequest, SendDtmfTonesRequest,
-    StartRecordingRequest, TransferToParticipantRequest,
+    StartMediaStreamingRequest, StartRecordingRequest, StartTranscriptionRequest,
+    StopMediaStreamingRequest, StopTranscriptionRequest, TransferToParticipantRequest,
+    UpdateTranscriptionRequest,
 };
 use crate::wire::identifiers::OperationContext;
 
@@ -69,6 +71,11 @@ requests! {
     MuteParticipantsRequest asks MuteParticipants gets OperationContextResponse, with operation_context;
     CancelAddParticipantRequest asks CancelAddParticipant gets CancelAddParticipantResponse, with operation_context;
     MoveParticipantsRequest asks MoveParticipants gets MoveParticipantsResponse, with operation_context;
+    StartMediaStreamingRequest asks StartMediaStreaming gets Nothing, with operation_context;
+    StopMediaStreamingRequest asks StopMediaStreaming gets Nothing, with operation_context;
+    StartTranscriptionRequest asks StartTranscription gets Nothing, with operation_context;
+    StopTranscriptionRequest asks StopTranscription gets Nothing, with operation_context;
+    UpdateTranscriptionRequest asks UpdateTranscription gets Nothing, with operation_context;
     PlayRequest asks Play gets Nothing, with operation_context;
     RecognizeRequest asks Recognize gets Nothing, with operation_context;
     StartRecordingRequest asks StartRecording gets RecordingStateResponse;

@@ -1,5 +1,6 @@
 //! Stories in virtual time, straight at the world: requests as JSON, events as they would be posted.
 
+mod audio;
 mod calls;
 mod connecting;
 mod grid;
@@ -9,6 +10,8 @@ mod media;
 mod moving;
 mod people;
 mod recording;
+mod streams;
+mod transcripts;
 mod transfers;
 
 use std::time::Duration;
@@ -17,7 +20,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Effect, Moment, Outcome, World};
+use super::{Effect, Moment, Outcome, SocketEffect, SocketId, SocketNews, World};
 use crate::emulator::api::{self, ApiRequest};
 use crate::emulator::config::{EmulatorConfig, Schema, Subscription, Unanswered};
 use crate::emulator::phone_book::PhoneBook;
