@@ -54,7 +54,7 @@ pub(super) struct EmulatorFlags {
 
 /// A flag that stands for a setting.
 pub(super) fn flag(name: &'static str, key: &'static str, text: Option<String>) -> Option<Flag> {
-    text.map(|text| Flag { name, key, text })
+    text.map(|text| Flag { name, key: key.into(), text })
 }
 
 impl Log {
@@ -105,7 +105,7 @@ pub(super) fn load(file: Option<PathBuf>, flags: Vec<Flag>, purpose: Purpose) ->
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     let environment = std::env::vars_os().filter_map(text).collect();
-    let given = Given { file, environment, flags };
+    let given = Given { file, environment, flags, ..Given::default() };
     Settings::load(&given, purpose).map_err(|problems| Failure::new(Exit::Configuration, problems))
 }
 
