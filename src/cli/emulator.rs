@@ -78,7 +78,7 @@ fn start(settings: &Settings) -> Done<Emulator> {
         ..EmulatorConfig::default()
     };
     Emulator::start(config, clock).map_err(|error| match error {
-        StartError::BadKey(_) => Failure::new(Exit::Configuration, error),
+        StartError::BadKey(_) | StartError::Tls(_) => Failure::new(Exit::Configuration, error),
         StartError::Listen { .. } | StartError::Client(_) => Failure::new(Exit::Failed, error),
     })
 }
