@@ -10,6 +10,7 @@ mod audio;
 mod auth;
 mod config;
 mod http;
+mod knobs;
 mod own_clock;
 mod own_routes;
 mod phone_book;
@@ -31,6 +32,7 @@ pub use config::{
     Behaviour, DEFAULT_ACCESS_KEY, EmulatorConfig, GridBehaviour, Limits, Schema, Subscription,
     Unanswered,
 };
+pub use knobs::{Knob, KnobFault, check_knob, knob_defaults, knobs, set_knob};
 pub use phone_book::{Action, BadPhoneBook, OnRing, Phone, PhoneBook, Prompt, Step};
 pub use tls::{Tls, TlsError};
 

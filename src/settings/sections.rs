@@ -276,6 +276,18 @@ pub struct Emulator {
     pub speed: u32,
     /// Who answers and how, a TOML file.
     pub phones: Option<PathBuf>,
+    /// Whether time passes only on request.
+    pub manual_clock: bool,
+    /// How bearer tokens begin that pass; empty refuses all.
+    pub bearer_prefix: String,
+    /// Whether it serves https.
+    pub tls: bool,
+    /// Where its certificate authority is kept.
+    pub tls_folder: Option<PathBuf>,
+    /// Names beside loopback that its certificate is for.
+    pub tls_names: Vec<String>,
+    /// Authorities that it trusts when it posts to https, PEM.
+    pub trust_ca_file: Option<PathBuf>,
 }
 
 const MIB: u64 = 1 << 20;
@@ -441,6 +453,12 @@ impl Emulator {
             access_key: from.secret("emulator.access_key"),
             speed: u32::try_from(speed).unwrap_or(1),
             phones: from.path("emulator.phones"),
+            manual_clock: from.flag("emulator.manual_clock"),
+            bearer_prefix: from.text("emulator.bearer_prefix"),
+            tls: from.flag("emulator.tls"),
+            tls_folder: from.path("emulator.tls_folder"),
+            tls_names: from.texts("emulator.tls_names"),
+            trust_ca_file: from.path("emulator.trust_ca_file"),
         }
     }
 }
