@@ -1,5 +1,6 @@
 //! `switchhook emulator`: a pretend Azure alone, for official SDKs and for CI.
 
+mod exec;
 mod list;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run a command beside an emulator of its own, and end with the command's exit code
+    Exec(exec::Args),
     /// List everything that Azure leaves open, with the value now, the default and the reason
     Settings,
 }
@@ -50,14 +53,20 @@ struct Ready {
 }
 
 pub(super) async fn run(args: Args, screen: Screen) -> Done {
+    let anywhere = matches!(args.command, Some(Command::Exec(_))) && args.listen.is_none();
+    let listen = if anywhere { Some("127.0.0.1:0".to_owned()) } else { args.listen };
     let own = [
-        flag("--listen", "emulator.listen", args.listen),
+        flag("--listen", "emulator.listen", listen),
         flag("--access-key", "emulator.access_key", args.access_key),
     ];
     let flags = own.into_iter().flatten().chain(args.emulator.flags()).chain(args.log.flags());
     let settings = load(args.config, flags.collect(), Purpose::Local)?;
     match args.command {
         Some(Command::Settings) => list::run(&settings, screen),
+        Some(Command::Exec(args)) => {
+            log(&settings)?;
+            exec::run(args, start(&settings)?).await
+        }
         None => serve(&settings, screen).await,
     }
 }

@@ -12,6 +12,7 @@ mod dashboards;
 mod disk;
 mod ear;
 mod emulator;
+mod emulator_cli;
 mod emulator_time;
 mod emulator_tls;
 mod incoming;
