@@ -9,6 +9,7 @@ mod api;
 mod audio;
 mod auth;
 mod config;
+mod coverage;
 mod http;
 mod knobs;
 mod own_clock;
@@ -32,6 +33,7 @@ pub use config::{
     Behaviour, DEFAULT_ACCESS_KEY, EmulatorConfig, GridBehaviour, Limits, Schema, Subscription,
     Unanswered,
 };
+pub use coverage::{COVERED_GRID_EVENTS, Coverage, of_event, of_grid_event, of_operation};
 pub use knobs::{Knob, KnobFault, check_knob, knob_defaults, knobs, set_knob};
 pub use phone_book::{Action, BadPhoneBook, OnRing, Phone, PhoneBook, Prompt, Step};
 pub use tls::{Tls, TlsError};

@@ -13,6 +13,7 @@ mod disk;
 mod ear;
 mod emulator;
 mod emulator_cli;
+mod emulator_docs;
 mod emulator_time;
 mod emulator_tls;
 mod incoming;
