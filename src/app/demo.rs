@@ -74,13 +74,14 @@ impl Demo {
     pub(super) fn start(
         app: &App,
         emulator: String,
+        http: reqwest::Client,
         clock: Arc<dyn Clock>,
         tell: Narrator,
     ) -> Self {
         let stage = Stage {
             client: app.client().clone(),
             routing: app.routing().clone(),
-            http: reqwest::Client::new(),
+            http,
             emulator,
             clock,
             tell,

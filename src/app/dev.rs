@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::demo::{self, Demo, Narrator};
-use super::{App, Drained, Listeners, StartError};
+use super::{App, Drained, Listeners, StartError, emulated};
 use crate::clock::SystemClock;
-use crate::emulator::{Emulator, EmulatorConfig, PhoneBook, Subscription};
+use crate::emulator::{Emulator, PhoneBook, Subscription};
 use crate::ports::{Clock, sleep};
 use crate::settings::{Secret, Settings};
 
@@ -76,13 +76,15 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
     let url = |url: Option<Secret>| url.map(|url| url.expose().to_owned()).unwrap_or_default();
     let event_grid_url = url(settings.event_grid_url());
     let callback_url = url(settings.callback_url());
-    let emulator = start_emulator(&settings, &options, &event_grid_url)?;
+    let emulator = start_emulator(&mut settings, &options, &event_grid_url)?;
     settings.azure.connection_string = Secret::new(emulator.connection_string());
     settings.callbacks.openid_url = emulator.openid_configuration_url();
-    settings.callbacks.audience = EmulatorConfig::default().audience;
-    settings.callbacks.issuer = EmulatorConfig::default().issuer;
+    if let Some(path) = emulator.ca_file() {
+        settings.azure.ca_file = Some(path.to_owned());
+    }
     let app = App::start_on(listeners, &settings, Arc::clone(&clock)).await?;
-    until_event_grid_delivers(&emulator.base_url(), clock.as_ref()).await?;
+    let http = client(&emulator)?;
+    until_event_grid_delivers(&emulator.base_url(), &http, clock.as_ref()).await?;
     let ready = Ready {
         public: app.public_url().to_owned(),
         private: app.private_url().to_owned(),
@@ -93,15 +95,18 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
         callback_url,
         admin_token: None,
     };
-    let demo = options.demo.map(|tell| Demo::start(&app, emulator.base_url(), clock, tell));
+    let demo = options.demo.map(|tell| Demo::start(&app, emulator.base_url(), http, clock, tell));
     Ok(Dev { app, emulator, demo, ready })
 }
 
 /// Event Grid delivers nothing before its handshake with the service is done; a call that rings earlier
 /// would ring in vain.
-async fn until_event_grid_delivers(emulator: &str, clock: &dyn Clock) -> Result<(), StartError> {
+async fn until_event_grid_delivers(
+    emulator: &str,
+    client: &reqwest::Client,
+    clock: &dyn Clock,
+) -> Result<(), StartError> {
     let url = format!("{emulator}/emulator/eventgrid/subscriptions/switchhook");
-    let client = reqwest::Client::new();
     let until = clock.now() + HANDSHAKE;
     while clock.now() < until {
         let answer = client.get(&url).send().await;
@@ -118,35 +123,37 @@ async fn until_event_grid_delivers(emulator: &str, clock: &dyn Clock) -> Result<
 }
 
 fn start_emulator(
-    settings: &Settings,
+    settings: &mut Settings,
     options: &DevOptions,
     event_grid_url: &str,
 ) -> Result<Emulator, StartError> {
     let phones = options.phones.clone();
     let phones = phones.or_else(|| options.demo.as_ref().map(|_| demo::phones()));
     let phones = phones.unwrap_or_default();
-    let given = settings.emulator.subscriptions.iter().map(Secret::expose);
-    let mut subscriptions = Subscription::read_all(given).map_err(StartError::Setting)?;
-    subscriptions.push(Subscription {
+    let mut config = emulated::config(settings)?;
+    config.phones = phones;
+    config.numbers.extend(demo::numbers());
+    config.subscriptions.push(Subscription {
         name: "switchhook".to_owned(),
         endpoint: event_grid_url.to_owned(),
         ..Subscription::default()
     });
-    let config = EmulatorConfig {
-        listen: settings.emulator.listen,
-        access_key: settings.emulator.access_key.expose().to_owned(),
-        phones,
-        numbers: demo::numbers(),
-        // A fast emulator still has callers, and readers of its tokens, who live in real time.
-        callers_clock: Some(SystemClock::start()),
-        subscriptions,
-        ..EmulatorConfig::default()
-    };
-    let clock: Arc<dyn Clock> = match settings.emulator.speed {
-        0 | 1 => SystemClock::start(),
-        speed => SystemClock::start_at_speed(speed),
-    };
+    settings.callbacks.audience.clone_from(&config.audience);
+    settings.callbacks.issuer.clone_from(&config.issuer);
+    let clock = emulated::clock(settings, &config);
     Ok(Emulator::start(config, clock)?)
+}
+
+/// A client that trusts the emulator's certificate.
+fn client(emulator: &Emulator) -> Result<reqwest::Client, StartError> {
+    let bad = |error: &dyn std::fmt::Display| StartError::Setting(format!("emulator.tls: {error}"));
+    let mut builder = reqwest::Client::builder();
+    if let Some(path) = emulator.ca_file() {
+        let pem = std::fs::read(path).map_err(|error| bad(&error))?;
+        let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(&error))?;
+        builder = builder.tls_certs_merge(found);
+    }
+    builder.build().map_err(|error| bad(&error))
 }
 
 /// A development setup makes up the secrets that nobody gave.

@@ -6,6 +6,7 @@ mod answered;
 pub mod demo;
 pub mod dev;
 mod doors;
+pub mod emulated;
 mod listeners;
 mod parts;
 mod recovered;

@@ -1,36 +1,48 @@
 //! `switchhook emulator`: a pretend Azure alone, for official SDKs and for CI.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+mod exec;
+mod list;
 
+use std::path::PathBuf;
+
+use clap::Subcommand;
 use serde::Serialize;
 
 use super::exit::{Done, Exit, Failure};
 use super::screen::Screen;
 use super::server::{EmulatorFlags, Log, Stop, flag, load, log, phones};
-use crate::clock::SystemClock;
-use crate::emulator::{Emulator, EmulatorConfig, StartError, Subscription};
-use crate::ports::Clock;
-use crate::settings::{Purpose, Secret, Settings};
+use crate::app::{StartError, emulated};
+use crate::emulator::{self, Emulator, Subscription};
+use crate::settings::{Purpose, Settings};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Address and port; port 0 takes any that is free
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", global = true)]
     listen: Option<String>,
     /// The key with which SDKs sign, base64
-    #[arg(long, value_name = "BASE64")]
+    #[arg(long, value_name = "BASE64", global = true)]
     access_key: Option<String>,
     /// Settings that differ from the defaults, in TOML
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// URL of an Event Grid webhook that gets every event; may be given several times
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     subscribe: Vec<String>,
     #[command(flatten)]
     emulator: EmulatorFlags,
     #[command(flatten)]
     log: Log,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a command beside an emulator of its own, and end with the command's exit code
+    Exec(exec::Args),
+    /// List everything that Azure leaves open, with the value now, the default and the reason
+    Settings,
 }
 
 /// Where the emulator is, for scripts.
@@ -39,25 +51,46 @@ pub(super) struct Args {
 struct Ready {
     emulator: String,
     connection_string: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<String>,
 }
 
 pub(super) async fn run(args: Args, screen: Screen) -> Done {
+    let anywhere = matches!(args.command, Some(Command::Exec(_))) && args.listen.is_none();
+    let listen = if anywhere { Some("127.0.0.1:0".to_owned()) } else { args.listen };
     let own = [
-        flag("--listen", "emulator.listen", args.listen),
+        flag("--listen", "emulator.listen", listen),
         flag("--access-key", "emulator.access_key", args.access_key),
     ];
     let flags = own.into_iter().flatten().chain(args.emulator.flags()).chain(args.log.flags());
     let settings = load(args.config, flags.collect(), Purpose::Local)?;
-    log(&settings)?;
+    let subscribe = args.subscribe;
+    match args.command {
+        Some(Command::Settings) => list::run(&settings, screen),
+        Some(Command::Exec(args)) => {
+            log(&settings)?;
+            exec::run(args, start(&settings, subscribe)?).await
+        }
+        None => serve(&settings, subscribe, screen).await,
+    }
+}
+
+async fn serve(settings: &Settings, subscribe: Vec<String>, screen: Screen) -> Done {
+    log(settings)?;
     let mut stop = Stop::listen()?;
-    let emulator = start(&settings, args.subscribe)?;
-    let ready =
-        Ready { emulator: emulator.base_url(), connection_string: emulator.connection_string() };
+    let emulator = start(settings, subscribe)?;
+    let ready = Ready {
+        emulator: emulator.base_url(),
+        connection_string: emulator.connection_string(),
+        ca_file: ca_file(&emulator),
+    };
     screen.answer(&ready, || {
-        let Ready { emulator, connection_string } = &ready;
+        let Ready { emulator, connection_string, ca_file } = &ready;
+        let trust = ca_file.as_ref().map(|path| format!("  trust this CA      {path}\n"));
         format!(
             "the emulator is ready; Ctrl-C stops it\n\n  \
-             emulator           {emulator}\n  connection string  {connection_string}\n"
+             emulator           {emulator}\n  connection string  {connection_string}\n{}",
+            trust.unwrap_or_default()
         )
     })?;
     stop.asked().await;
@@ -65,38 +98,28 @@ pub(super) async fn run(args: Args, screen: Screen) -> Done {
     Ok(())
 }
 
-fn start(settings: &Settings, subscribe: Vec<String>) -> Done<Emulator> {
-    let given = &settings.emulator;
-    // Callers date and check by real time, however fast it passes in here.
-    let callers: Arc<dyn Clock> = SystemClock::start();
-    let clock: Arc<dyn Clock> = match given.speed {
-        0 | 1 => Arc::clone(&callers),
-        speed => SystemClock::start_at_speed(speed),
-    };
-    let config = EmulatorConfig {
-        listen: given.listen,
-        access_key: given.access_key.expose().to_owned(),
-        phones: phones(settings)?.unwrap_or_default(),
-        callers_clock: Some(callers),
-        subscriptions: subscriptions(settings, subscribe)?,
-        ..EmulatorConfig::default()
-    };
-    Emulator::start(config, clock).map_err(|error| match error {
-        StartError::BadKey(_) | StartError::BadSubscription { .. } => {
-            Failure::new(Exit::Configuration, error)
-        }
-        StartError::Listen { .. } | StartError::Client(_) => Failure::new(Exit::Failed, error),
-    })
+/// Where the CA is, for programs that run elsewhere in the file system.
+fn ca_file(emulator: &Emulator) -> Option<String> {
+    let path = emulator.ca_file()?;
+    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    Some(whole.display().to_string())
 }
 
-/// The subscriptions of the settings, and one for each `--subscribe`.
-fn subscriptions(settings: &Settings, urls: Vec<String>) -> Done<Vec<Subscription>> {
-    let given = settings.emulator.subscriptions.iter().map(Secret::expose);
-    let mut all = Subscription::read_all(given)
-        .map_err(|problem| Failure::new(Exit::Configuration, problem))?;
-    for (index, endpoint) in urls.into_iter().enumerate() {
+fn start(settings: &Settings, subscribe: Vec<String>) -> Done<Emulator> {
+    let bad = |error: StartError| Failure::new(Exit::Configuration, error);
+    let mut config = emulated::config(settings).map_err(bad)?;
+    config.phones = phones(settings)?.unwrap_or_default();
+    for (index, endpoint) in subscribe.into_iter().enumerate() {
         let name = format!("subscribe-{}", index + 1);
-        all.push(Subscription { name, endpoint, ..Subscription::default() });
+        config.subscriptions.push(Subscription { name, endpoint, ..Subscription::default() });
     }
-    Ok(all)
+    let clock = emulated::clock(settings, &config);
+    Emulator::start(config, clock).map_err(|error| match error {
+        emulator::StartError::BadKey(_)
+        | emulator::StartError::BadSubscription { .. }
+        | emulator::StartError::Tls(_) => Failure::new(Exit::Configuration, error),
+        emulator::StartError::Listen { .. } | emulator::StartError::Client(_) => {
+            Failure::new(Exit::Failed, error)
+        }
+    })
 }

@@ -45,6 +45,8 @@ pub(super) type Done<T = ()> = Result<T, Failure>;
 #[derive(Debug)]
 pub(super) struct Failure {
     exit: Exit,
+    /// In place of the exit's own number.
+    code: Option<u8>,
     told: Told,
 }
 
@@ -60,23 +62,33 @@ enum Told {
 impl Failure {
     /// With a sentence that says what to do.
     pub(super) fn new(exit: Exit, text: impl fmt::Display) -> Self {
-        Self { exit, told: Told::Text(text.to_string()) }
+        Self { exit, code: None, told: Told::Text(text.to_string()) }
+    }
+
+    /// Another program's exit code, passed on. That program has said why itself.
+    pub(super) fn passed_on(code: u8) -> Self {
+        Self { exit: Exit::Failed, code: Some(code), told: Told::Nothing }
+    }
+
+    /// The same with this exit code, where another convention than ours is expected.
+    pub(super) fn with_code(self, code: u8) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// The reader of standard output has gone, as `head` does when it has enough.
     pub(super) fn reader_gone() -> Self {
-        Self { exit: Exit::Done, told: Told::Nothing }
+        Self { exit: Exit::Done, code: None, told: Told::Nothing }
     }
 
     /// A problem that the service answered with.
     pub(super) fn problem(status: u16, problem: Map<String, Value>) -> Self {
         let code = problem.get("code").and_then(Value::as_str).unwrap_or_default();
-        Self { exit: exit_of(status, code), told: Told::Problem(problem) }
+        Self { exit: exit_of(status, code), code: None, told: Told::Problem(problem) }
     }
 
-    /// The exit code.
-    pub(super) fn exit(&self) -> Exit {
-        self.exit
+    /// The number with which it ends.
+    pub(super) fn code(&self) -> u8 {
+        self.code.unwrap_or(self.exit as u8)
     }
 
     /// For people: the sentence, then what belongs to it. `None` when there is nothing to say.
@@ -92,9 +104,7 @@ impl Failure {
     pub(super) fn json(&self) -> Option<Value> {
         match &self.told {
             Told::Nothing => None,
-            Told::Text(text) => {
-                Some(serde_json::json!({ "exit": self.exit as u8, "detail": text }))
-            }
+            Told::Text(text) => Some(serde_json::json!({ "exit": self.code(), "detail": text })),
             Told::Problem(problem) => Some(Value::Object(problem.clone())),
         }
     }

@@ -88,7 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let screen = Screen::new(cli.json);
     let done = actix_rt::System::new().block_on(command(cli.command, screen));
-    screen.end(done).into()
+    screen.end(done)
 }
 
 async fn command(command: Command, screen: Screen) -> Done {

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -59,8 +60,8 @@ impl Screen {
     }
 
     /// Tells a failure and gives the exit code.
-    pub(super) fn end(self, done: Done) -> Exit {
-        let Err(failure) = done else { return Exit::Done };
+    pub(super) fn end(self, done: Done) -> ExitCode {
+        let Err(failure) = done else { return Exit::Done.into() };
         if self.json {
             if let Some(problem) = failure.json() {
                 self.remark(problem);
@@ -68,7 +69,7 @@ impl Screen {
         } else if let Some(text) = failure.text() {
             self.remark(format!("switchhook: {text}"));
         }
-        failure.exit()
+        failure.code().into()
     }
 }
 
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn a_reader_that_goes_away_is_no_failure() {
         let failure = write(Gone, "text").expect_err("nobody reads");
-        assert_eq!((failure.exit(), failure.text()), (Exit::Done, None));
+        assert_eq!((failure.code(), failure.text()), (0, None));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use super::exit::{Done, Exit, Failure};
 use super::screen::Screen;
-use crate::app::{Drained, StartError};
+use crate::app::{Drained, StartError, emulated};
 use crate::emulator::PhoneBook;
 use crate::observability::logging::{self, Format};
-use crate::settings::{Flag, Given, LogFormat, Purpose, Settings};
+use crate::settings::{Flag, Given, LogFormat, Others, Purpose, Settings};
 use crate::storage::StoreError;
 
 /// Where the settings come from.
@@ -37,7 +37,7 @@ pub(super) struct Sources {
 #[derive(Default, clap::Args)]
 pub(super) struct Log {
     /// error, warn, info, debug, trace, or directives
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", global = true)]
     log_level: Option<String>,
 }
 
@@ -45,16 +45,42 @@ pub(super) struct Log {
 #[derive(Default, clap::Args)]
 pub(super) struct EmulatorFlags {
     /// Seconds that pass in the emulator in each real one
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", global = true)]
     speed: Option<String>,
+    /// Hold the emulator's clock: only POST /emulator/clock:advance moves it
+    #[arg(long, global = true, conflicts_with = "speed")]
+    manual_clock: bool,
     /// A TOML file that says how the far ends behave
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     phones: Option<String>,
+    /// How bearer tokens begin that pass for Entra tokens; empty refuses all of them
+    #[arg(long, value_name = "TEXT", global = true)]
+    bearer_prefix: Option<String>,
+    /// Serve https, with a certificate of an authority of its own
+    #[arg(long, global = true)]
+    tls: bool,
+    /// Where that authority is kept; made when it is missing
+    #[arg(long, value_name = "FOLDER", global = true)]
+    tls_folder: Option<String>,
+    /// A name or address, beside localhost, that the certificate is for; may be repeated
+    #[arg(long, value_name = "NAME", global = true)]
+    tls_name: Vec<String>,
+    /// PEM file of further authorities to trust when events are posted to https URLs
+    #[arg(long, value_name = "FILE", global = true)]
+    trust_ca_file: Option<String>,
+    /// Any setting that `emulator settings` lists, such as behaviour.ring_ms=20000; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", global = true, value_parser = name_and_value)]
+    set: Vec<(String, String)>,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 /// A flag that stands for a setting.
 pub(super) fn flag(name: &'static str, key: &'static str, text: Option<String>) -> Option<Flag> {
-    text.map(|text| Flag { name, key, text })
+    text.map(|text| Flag { name, key: key.into(), text })
 }
 
 impl Log {
@@ -65,8 +91,23 @@ impl Log {
 
 impl EmulatorFlags {
     pub(super) fn flags(self) -> impl Iterator<Item = Flag> {
-        let speed = flag("--speed", "emulator.speed", self.speed);
-        speed.into_iter().chain(flag("--phones", "emulator.phones", self.phones))
+        let yes = |given: bool| given.then(|| "true".to_owned());
+        let names = (!self.tls_name.is_empty()).then(|| self.tls_name.join(","));
+        let named = [
+            flag("--speed", "emulator.speed", self.speed),
+            flag("--manual-clock", "emulator.manual_clock", yes(self.manual_clock)),
+            flag("--phones", "emulator.phones", self.phones),
+            flag("--bearer-prefix", "emulator.bearer_prefix", self.bearer_prefix),
+            flag("--tls", "emulator.tls", yes(self.tls)),
+            flag("--tls-folder", "emulator.tls_folder", self.tls_folder),
+            flag("--tls-name", "emulator.tls_names", names),
+            flag("--trust-ca-file", "emulator.trust_ca_file", self.trust_ca_file),
+        ];
+        let set = |(name, text): (String, String)| {
+            let name = name.strip_prefix("emulator.").unwrap_or(&name);
+            Flag { name: "--set", key: format!("emulator.{name}").into(), text }
+        };
+        named.into_iter().flatten().chain(self.set.into_iter().map(set))
     }
 }
 
@@ -105,7 +146,8 @@ pub(super) fn load(file: Option<PathBuf>, flags: Vec<Flag>, purpose: Purpose) ->
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     let environment = std::env::vars_os().filter_map(text).collect();
-    let given = Given { file, environment, flags };
+    let others = Others { defaults: Some(emulated::defaults), check: Some(emulated::check) };
+    let given = Given { file, environment, flags, others };
     Settings::load(&given, purpose).map_err(|problems| Failure::new(Exit::Configuration, problems))
 }
 

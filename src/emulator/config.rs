@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::call_config::CallBehaviour;
 use super::phone_book::{Phone, PhoneBook};
 use super::recording_config::RecordingBehaviour;
 use super::stream_config::StreamBehaviour;
+use super::tls::Tls;
 use crate::clock::ManualClock;
 use crate::ports::Clock;
 
@@ -56,6 +58,11 @@ pub struct EmulatorConfig {
     /// The clock by which callers date their requests and check tokens, when that is another than the
     /// emulator's own: real time beside a fast or a held clock.
     pub callers_clock: Option<Arc<dyn Clock>>,
+    /// When given, it serves https and no http.
+    pub tls: Option<Tls>,
+    /// PEM file of authorities that are trusted, beside the machine's own, by whatever leaves the
+    /// emulator.
+    pub trust_ca_file: Option<PathBuf>,
     /// What Azure does not document.
     pub behaviour: Behaviour,
     /// How much it holds.
@@ -88,9 +95,18 @@ impl Default for EmulatorConfig {
             audience: "7d3c1f52-91b4-4d0a-8a53-0d8f0f1c2e64".to_owned(),
             manual_clock: None,
             callers_clock: None,
+            tls: None,
+            trust_ca_file: None,
             behaviour: Behaviour::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl EmulatorConfig {
+    /// `http` or `https`: how its own URLs begin.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 }
 

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::api::{self, ApiRequest};
 use super::auth::{Guard, Signed};
+use super::own_clock;
 use super::own_routes;
 use super::recording_routes;
 use super::router::{Route, route};
@@ -28,6 +29,8 @@ pub struct Door {
     pub body_limit: usize,
     /// Where the emulator listens.
     pub address: std::net::SocketAddr,
+    /// `http` or `https`.
+    pub scheme: &'static str,
 }
 
 /// A request with its body, as the routes see it.
@@ -84,13 +87,16 @@ pub async fn answer(
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let headers = request.headers().clone();
     let request = Request { method: request.method().clone(), target, headers, body };
+    if own_clock::is_about_time(request.path()) {
+        return own_clock::answer(&door.shell, &request).await.map_or_else(refused, written);
+    }
     if request.path().starts_with("/emulator/") {
         return match own_routes::answer(&door.shell, &request) {
             Ok(reply) => written(reply),
             Err(refusal) => refused(refusal),
         };
     }
-    let base_url = format!("http://{}", request.host());
+    let base_url = format!("{}://{}", door.scheme, request.host());
     match (request.method(), request.path()) {
         ("GET", "/calling/.well-known/acsopenidconfiguration") => {
             written(Reply::json(200, &door.shell.tokens().configuration(&base_url)))

@@ -2,8 +2,6 @@
 //!
 //! They need no signature: whoever reaches the emulator's port may use them.
 
-use std::time::Duration;
-
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,9 +14,6 @@ use super::shell::Shell;
 use super::world::{Deed, IncomingCallWish, Locator, Refusal, Reply};
 use crate::wire::events::grid::CustomContext;
 use crate::wire::identifiers::{Identifier, RawId};
-
-/// Longest time that one request may let pass on a held clock.
-const LONGEST_ADVANCE_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// Answers a request to `/emulator/…`.
 ///
@@ -45,7 +40,6 @@ pub fn answer(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
             shell.with(|world, now| world.reset(now));
             Ok(Reply::empty(204))
         }
-        ("POST", "clock:advance") => advance(shell, request),
         (method, path) => match path.split_once('/') {
             Some(("calls", rest)) if method == "POST" => deed(shell, request, rest),
             Some(("eventgrid", rest)) => grid_routes::answer(shell, request, method, rest),
@@ -194,33 +188,6 @@ fn pressed(body: PressBody) -> Result<Vec<&'static str>, Refusal> {
                 )
             }),
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AdvanceBody {
-    ms: u64,
-}
-
-fn advance(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
-    let clock = shell.with(|world, _| world.config().manual_clock.clone());
-    let Some(clock) = clock else {
-        return Err(Refusal::new(
-            409,
-            "ClockRuns",
-            "The clock runs by itself; start the emulator with a held clock to move it by hand.",
-        ));
-    };
-    let AdvanceBody { ms } = read(request, r#"{"ms":1000}"#)?;
-    if ms > LONGEST_ADVANCE_MS {
-        return Err(Refusal::bad(format!("The field ms may be at most {LONGEST_ADVANCE_MS}.")));
-    }
-    let time = Duration::from_millis(ms);
-    shell.with(|world, now| world.will_pass(now.tick + time));
-    // Outside of the world's lock: the alarms on the way ring in here and want it themselves.
-    clock.advance(time);
-    let now = crate::ports::Clock::now(&*clock);
-    Ok(Reply::json(200, &json!({ "nowMs": now.0 })))
 }
 
 pub(super) fn decoded(segment: &str) -> Result<String, Refusal> {

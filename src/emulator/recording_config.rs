@@ -4,6 +4,58 @@
 
 use std::time::Duration;
 
+/// What is recorded, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Sound and picture in MP4.
+    Video,
+    /// All in one channel, MP3.
+    Mp3,
+    /// All in one channel, WAV.
+    Wav,
+    /// A channel for each participant, WAV.
+    Unmixed,
+}
+
+impl Shape {
+    /// The combination of content, channel and format, if there is such a one.
+    pub fn of(content: &str, channel: &str, format: &str) -> Option<Self> {
+        let lower = |text: &str| text.to_ascii_lowercase();
+        match (lower(content).as_str(), lower(channel).as_str(), lower(format).as_str()) {
+            ("audiovideo", "mixed", "mp4") => Some(Self::Video),
+            ("audio", "mixed", "mp3") => Some(Self::Mp3),
+            ("audio", "mixed", "wav") => Some(Self::Wav),
+            ("audio", "unmixed", "wav") => Some(Self::Unmixed),
+            _ => None,
+        }
+    }
+
+    /// Whether participants have channels of their own.
+    pub fn is_unmixed(self) -> bool {
+        self == Self::Unmixed
+    }
+
+    /// Content, channel and format as requests name them.
+    pub fn asked(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Video => ("audioVideo", "mixed", "mp4"),
+            Self::Mp3 => ("audio", "mixed", "mp3"),
+            Self::Wav => ("audio", "mixed", "wav"),
+            Self::Unmixed => ("audio", "unmixed", "wav"),
+        }
+    }
+
+    /// Content, channel and format as Event Grid writes them.
+    pub fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Video => ("AudioVideo", "Mixed", "Mp4"),
+            Self::Mp3 => ("Audio", "Mixed", "Mp3"),
+            Self::Wav => ("Audio", "Mixed", "Wav"),
+            Self::Unmixed => ("Audio", "Unmixed", "Wav"),
+        }
+    }
+}
+
 /// How an emulated Azure records. Durations are virtual.
 #[derive(Clone, Debug)]
 pub struct RecordingBehaviour {
@@ -22,7 +74,7 @@ pub struct RecordingBehaviour {
     /// Whether a second recording of a call that is being recorded is refused.
     pub one_per_call: bool,
     /// Content, channel and format of a request that names none.
-    pub default_shape: (&'static str, &'static str, &'static str),
+    pub default_shape: Shape,
     /// Scheme and host in the locations of files; the emulator's own when absent. The official SDKs fetch
     /// from Azure's hosts only: with `https://emulator.asm.skype.com` here and that name mapped to the
     /// emulator in the SDK's transport they do.
@@ -39,7 +91,7 @@ impl Default for RecordingBehaviour {
             told_to_call: true,
             survives_application: true,
             one_per_call: true,
-            default_shape: ("audioVideo", "mixed", "mp4"),
+            default_shape: Shape::Video,
             content_url: None,
         }
     }

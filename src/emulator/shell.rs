@@ -33,7 +33,30 @@ pub struct Shell {
     rearming: AtomicUsize,
     stop: watch::Sender<bool>,
     keep_of_answer: usize,
+    /// How many outgoing requests are not finished.
+    under_way: watch::Sender<usize>,
+    advancing: tokio::sync::Mutex<()>,
 }
+
+/// Counts one outgoing request until it is dropped, however that comes about.
+struct UnderWay(Arc<Shell>);
+
+impl UnderWay {
+    fn begin(shell: Arc<Shell>) -> Self {
+        shell.under_way.send_modify(|count| *count += 1);
+        Self(shell)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// Real time after which nobody waits any longer for requests to be finished. Each of them has a
+/// shorter deadline of its own; this guards against a chain of them without an end.
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// A poisoned lock only says that somebody panicked while holding it; the world is still the world.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -53,6 +76,8 @@ impl Shell {
             callers_clock: world.config().callers_clock.clone(),
             keep_of_answer: world.config().limits.prompt,
             sockets: Sockets::new(Weak::clone(me), Handle::current(), &world.config().limits),
+            under_way: watch::Sender::new(0),
+            advancing: tokio::sync::Mutex::new(()),
             world: Mutex::new(world),
             clock,
             tokens,
@@ -101,6 +126,28 @@ impl Shell {
     /// Becomes true when everything ends.
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()
+    }
+
+    /// How many outgoing requests are not finished.
+    pub fn requests_under_way(&self) -> usize {
+        *self.under_way.borrow()
+    }
+
+    /// Waits until no outgoing request is under way. What their answers lead to has happened then, as
+    /// far as it is due.
+    pub async fn settled(&self) {
+        let mut under_way = self.under_way.subscribe();
+        let none = under_way.wait_for(|count| *count == 0 || *self.stop.borrow());
+        if tokio::time::timeout(SETTLING, none).await.is_err() {
+            tracing::warn!(
+                "requests of the emulator do not come to an end; time goes on without them"
+            );
+        }
+    }
+
+    /// The right to move a held clock; one at a time has it.
+    pub async fn advancing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.advancing.lock().await
     }
 
     /// Ends everything that is under way. Nothing leaves the emulator afterwards.
@@ -171,7 +218,9 @@ impl Shell {
     fn carry_out(&self, effect: Effect) {
         let Some(me) = self.me.upgrade() else { return };
         let mut stopped = self.stop.subscribe();
+        let counted = UnderWay::begin(Arc::clone(&me));
         self.runtime.spawn(async move {
+            let _until_the_end = counted;
             let job = effect.job;
             let outcome = tokio::select! {
                 biased;
@@ -226,12 +275,14 @@ impl Shell {
     }
 }
 
-/// The client for everything that leaves the emulator: no redirects, no proxies.
+/// The client for everything that leaves the emulator: no redirects, no proxies. It trusts these
+/// authorities beside the machine's own.
 ///
 /// # Errors
 /// When the TLS library cannot be set up.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+pub fn client(trusted: Vec<reqwest::Certificate>) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
+        .tls_certs_merge(trusted)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .tcp_nodelay(true)

@@ -16,6 +16,13 @@ pub(super) fn across(settings: &Settings, purpose: Purpose, reader: &mut Reader<
     if let Err(fault) = AccessKey::from_base64(settings.emulator.access_key.expose()) {
         reader.wrong("emulator.access_key", fault.to_string());
     }
+    if settings.emulator.tls && settings.emulator.tls_folder.is_none() {
+        reader
+            .wrong("emulator.tls_folder", "is empty; name a folder for the certificate authority");
+    }
+    if settings.emulator.manual_clock && settings.emulator.speed > 1 {
+        reader.wrong("emulator.speed", "does not go with manual_clock: a held clock has no speed");
+    }
     if purpose == Purpose::Serve {
         serving(settings, reader);
     }

@@ -3,6 +3,7 @@
 //! Owns which keys exist (the default file says so), of which type they are, and who set what. The
 //! result is flat: `section.key` to a value and its origin.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -54,7 +55,25 @@ pub struct Given {
     pub environment: Vec<(String, String)>,
     /// What flags say, last and strongest.
     pub flags: Vec<Flag>,
+    /// Settings that the default file does not hold, because another room keeps their table.
+    pub others: Others,
 }
+
+/// Settings with a table of their own: the many small ones of the emulator. They are read like all
+/// others; what they mean, and what they may be, is known where the table is.
+#[derive(Clone, Copy, Default)]
+pub struct Others {
+    /// `section.table.key` and default of each.
+    pub defaults: Option<Defaults>,
+    /// What is wrong with a value, in words that say what to do.
+    pub check: Option<Check>,
+}
+
+/// Tells keys and defaults.
+type Defaults = fn() -> Vec<(String, Value)>;
+
+/// Checks the value of a key.
+pub(super) type Check = fn(&str, &Value) -> Result<(), String>;
 
 /// One flag that stands for a setting.
 #[derive(Clone)]
@@ -62,7 +81,7 @@ pub struct Flag {
     /// As people type it: `--listen`.
     pub name: &'static str,
     /// `section.key`.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// What was given.
     pub text: String,
 }
@@ -84,17 +103,21 @@ pub(super) fn read(given: &Given, problems: &mut Problems) -> Flat {
         Ok(table) => defaults(table, &mut flat),
         Err(error) => problems.add("", "config/default.toml", error.message()),
     }
+    let others = given.others.defaults.map(|table| table()).unwrap_or_default();
+    for (key, value) in others {
+        flat.insert(key, Leaf { value, origin: String::new() });
+    }
     if let Some(path) = &given.file {
         file(path, &mut flat, problems);
     }
     for (name, text) in &given.environment {
         if let Some(key) = name.strip_prefix(ENV_PREFIX) {
-            let key = key.to_ascii_lowercase().replacen("__", ".", 1);
+            let key = key.to_ascii_lowercase().replace("__", ".");
             set_text(&key, text, &format!("environment {name}"), &mut flat, problems);
         }
     }
     for flag in &given.flags {
-        set_text(flag.key, &flag.text, &format!("flag {}", flag.name), &mut flat, problems);
+        set_text(&flag.key, &flag.text, &format!("flag {}", flag.name), &mut flat, problems);
     }
     flat
 }
@@ -122,7 +145,7 @@ fn file(path: &Path, flat: &mut Flat, problems: &mut Problems) {
         match values {
             Value::Table(values) => {
                 for (key, value) in values {
-                    set(&format!("{section}.{key}"), value, &origin, flat, problems);
+                    set_nested(&format!("{section}.{key}"), value, &origin, flat, problems);
                 }
             }
             _ => {
@@ -130,6 +153,23 @@ fn file(path: &Path, flat: &mut Flat, problems: &mut Problems) {
             }
         }
     }
+}
+
+/// `[section.table]` holds keys of its own, where there are such.
+fn set_nested(key: &str, value: Value, origin: &str, flat: &mut Flat, problems: &mut Problems) {
+    match value {
+        Value::Table(values) if is_table(key, flat) => {
+            for (name, value) in values {
+                set(&format!("{key}.{name}"), value, origin, flat, problems);
+            }
+        }
+        value => set(key, value, origin, flat, problems),
+    }
+}
+
+fn is_table(key: &str, flat: &Flat) -> bool {
+    let inside = |known: &String| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+    flat.keys().any(inside)
 }
 
 /// Says where the fault is, and not what stands there: it could be a secret.
@@ -143,6 +183,7 @@ fn set_text(key: &str, text: &str, origin: &str, flat: &mut Flat, problems: &mut
     let value = match flat.get(key).map(|leaf| &leaf.value) {
         Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).ok(),
         Some(Value::Boolean(_)) => text.trim().parse().map(Value::Boolean).ok(),
+        Some(Value::Float(_)) => text.trim().parse().map(Value::Float).ok(),
         Some(Value::Array(_)) => array(text),
         _ => Some(Value::String(text.to_owned())),
     };
@@ -165,6 +206,10 @@ fn set(key: &str, value: Value, origin: &str, flat: &mut Flat, problems: &mut Pr
     let Some(leaf) = flat.get(key) else {
         return problems.add(key, origin, unknown(key, flat));
     };
+    let value = match (&leaf.value, value) {
+        (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
+        (_, value) => value,
+    };
     let fits = leaf.value.same_type(&value) && items_fit(key, &value, origin, problems);
     if !leaf.value.same_type(&value) {
         problems.add(key, origin, format!("must be {}", wanted(flat, key)));
@@ -177,6 +222,7 @@ fn wanted(flat: &Flat, key: &str) -> &'static str {
     match flat.get(key).map(|leaf| &leaf.value) {
         Some(Value::Integer(_)) => "a whole number",
         Some(Value::Boolean(_)) => "true or false",
+        Some(Value::Float(_)) => "a number",
         Some(Value::Array(_)) if TABLES.iter().any(|(known, _)| *known == key) => {
             "an array of tables"
         }
@@ -219,19 +265,22 @@ fn items_fit(key: &str, value: &Value, origin: &str, problems: &mut Problems) ->
 
 /// Says what may have been meant.
 fn unknown(key: &str, flat: &Flat) -> String {
-    let (section, name) = key.split_once('.').unwrap_or((key, ""));
+    let (section, name) = key.rsplit_once('.').unwrap_or((key, ""));
     let nearest = flat
         .keys()
         .map(|known| (distance(key, known), known))
         .min()
         .filter(|(distance, _)| *distance <= 3)
         .map(|(_, known)| known);
-    let elsewhere = flat.keys().find(|known| known.split_once('.').is_some_and(|(_, n)| n == name));
+    let elsewhere =
+        flat.keys().find(|known| known.rsplit_once('.').is_some_and(|(_, n)| n == name));
     if let Some(known) = nearest.or(elsewhere) {
         return format!("is not a setting; did you mean {known}?");
     }
     let prefix = format!("{section}.");
-    let siblings: Vec<_> = flat.keys().filter_map(|known| known.strip_prefix(&prefix)).collect();
+    let mut siblings: Vec<_> =
+        flat.keys().filter_map(|known| known.strip_prefix(&prefix)?.split('.').next()).collect();
+    siblings.dedup();
     match siblings.as_slice() {
         [] => {
             let mut sections: Vec<_> =

@@ -15,7 +15,7 @@ mod tests;
 
 use serde::Serialize;
 
-pub use layers::{DEFAULTS, ENV_PREFIX, Flag, Given};
+pub use layers::{DEFAULTS, ENV_PREFIX, Flag, Given, Others};
 pub use problems::{Problem, Problems};
 pub use secret::Secret;
 pub use sections::{
@@ -70,6 +70,9 @@ pub struct Settings {
     pub drain: Drain,
     /// The pretend Azure.
     pub emulator: Emulator,
+    /// What somebody set of the settings that have a table of their own ([`Given::others`]), by
+    /// `section.table.key`.
+    pub others: Vec<(String, toml::Value)>,
     effective: Vec<Effective>,
 }
 
@@ -92,9 +95,11 @@ impl Settings {
     pub fn load(given: &Given, purpose: Purpose) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let mut flat = layers::read(given, &mut problems);
+        let own = given.others.defaults.map(|table| table()).unwrap_or_default();
         let mut reader = Reader::new(&mut flat, &mut problems, given.file.as_deref());
         let mut settings = Self::read(&mut reader);
         check::across(&settings, purpose, &mut reader);
+        settings.others = reader.others(&own, given.others.check);
         settings.effective = effective(&flat);
         if problems.0.is_empty() { Ok(settings) } else { Err(problems) }
     }
@@ -115,6 +120,7 @@ impl Settings {
             log: Log::read(from),
             drain: Drain::read(from),
             emulator: Emulator::read(from),
+            others: Vec::new(),
             effective: Vec::new(),
         }
     }

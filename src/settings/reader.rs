@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::layers::{Flat, Leaf};
+use super::layers::{Check, Flat, Leaf};
 use super::sections::{Role, Token};
 use super::{Problems, Secret};
 
@@ -159,6 +159,26 @@ impl<'a> Reader<'a> {
         let json = items.iter().map(|item| serde_json::to_string(item).map(Secret::new));
         // TOML that JSON cannot say does not exist.
         json.filter_map(Result::ok).collect()
+    }
+
+    /// Those of the settings with a table of their own that somebody set, checked.
+    pub(super) fn others(
+        &mut self,
+        defaults: &[(String, Value)],
+        check: Option<Check>,
+    ) -> Vec<(String, Value)> {
+        let mut set = Vec::new();
+        for (key, _) in defaults {
+            let Some(leaf) = self.flat.get(key).filter(|leaf| !leaf.origin.is_empty()) else {
+                continue;
+            };
+            let value = leaf.value.clone();
+            match check.map_or(Ok(()), |check| check(key, &value)) {
+                Ok(()) => set.push((key.clone(), value)),
+                Err(fault) => self.wrong(key, fault),
+            }
+        }
+        set
     }
 
     pub(super) fn tokens(&mut self, key: &str) -> Vec<Token> {

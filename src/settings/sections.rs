@@ -278,6 +278,18 @@ pub struct Emulator {
     pub phones: Option<PathBuf>,
     /// Event Grid subscriptions that exist from the start, each as JSON; their URLs may hold keys.
     pub subscriptions: Vec<Secret>,
+    /// Whether time passes only on request.
+    pub manual_clock: bool,
+    /// How bearer tokens begin that pass; empty refuses all.
+    pub bearer_prefix: String,
+    /// Whether it serves https.
+    pub tls: bool,
+    /// Where its certificate authority is kept.
+    pub tls_folder: Option<PathBuf>,
+    /// Names beside loopback that its certificate is for.
+    pub tls_names: Vec<String>,
+    /// Authorities that it trusts when it posts to https, PEM.
+    pub trust_ca_file: Option<PathBuf>,
 }
 
 const MIB: u64 = 1 << 20;
@@ -444,6 +456,12 @@ impl Emulator {
             speed: u32::try_from(speed).unwrap_or(1),
             phones: from.path("emulator.phones"),
             subscriptions: from.tables_as_json("emulator.subscriptions"),
+            manual_clock: from.flag("emulator.manual_clock"),
+            bearer_prefix: from.text("emulator.bearer_prefix"),
+            tls: from.flag("emulator.tls"),
+            tls_folder: from.path("emulator.tls_folder"),
+            tls_names: from.texts("emulator.tls_names"),
+            trust_ca_file: from.path("emulator.trust_ca_file"),
         }
     }
 }

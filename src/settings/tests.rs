@@ -83,7 +83,7 @@ fn later_layers_win_and_say_so() {
         ("SWITCHHOOK__LOG__LEVEL".into(), "info".into()),
         ("SWITCHHOOK_TOKEN".into(), "not a setting".into()),
     ];
-    given.flags = vec![Flag { name: "--log", key: "log.level", text: "debug".into() }];
+    given.flags = vec![Flag { name: "--log", key: "log.level".into(), text: "debug".into() }];
     let settings = Settings::load(&given, Purpose::Local).expect("good");
     assert_eq!((settings.calls.waiters, settings.log.level.as_str()), (8, "debug"));
     let origin = |key: &str| {
@@ -279,4 +279,62 @@ fn the_worked_examples_work() {
     let mut given = environment(&[("SWITCHHOOK__AZURE__CONNECTION_STRING", connection)]);
     given.file = Some(examples.join("local.toml"));
     Settings::load(&given, Purpose::Serve).expect("local.toml is good");
+}
+
+fn with_others(mut given: Given) -> Given {
+    given.others = Others {
+        defaults: Some(|| {
+            let key = |name: &str| format!("emulator.box.{name}");
+            vec![
+                (key("size_ms"), toml::Value::Integer(5)),
+                (key("share"), toml::Value::Float(0.5)),
+                (key("name"), toml::Value::String("none".to_owned())),
+            ]
+        }),
+        check: Some(|_, value| match value.as_integer() {
+            Some(10..) => Err("is too much".to_owned()),
+            _ => Ok(()),
+        }),
+    };
+    given
+}
+
+#[test]
+fn settings_with_a_table_of_their_own_are_read_like_all_others() {
+    let (_folder, mut given) = in_file("[emulator.box]\nsize_ms = 7\nshare = 1\n");
+    given.environment = vec![("SWITCHHOOK__EMULATOR__BOX__NAME".into(), "big".into())];
+    given.flags =
+        vec![Flag { name: "--set", key: "emulator.box.size_ms".into(), text: "9".into() }];
+    let settings = Settings::load(&with_others(given), Purpose::Local).expect("good");
+    let set: Vec<_> = settings.others.iter().map(|(key, value)| format!("{key} {value}")).collect();
+    let expected =
+        ["emulator.box.size_ms 9", "emulator.box.share 1.0", "emulator.box.name \"big\""];
+    assert_eq!(set, expected);
+    let line = settings.effective().iter().find(|line| line.key == "emulator.box.size_ms");
+    assert_eq!(line.expect("there").origin, "flag --set");
+    let untouched = Settings::load(&with_others(Given::default()), Purpose::Local).expect("good");
+    assert_eq!(untouched.others, [], "defaults are for the table's owner to know");
+}
+
+#[test]
+fn faults_in_them_are_told_with_all_others() {
+    let text =
+        "[emulator]\nspeeed = 1\nbox = 3\n[emulator.bux]\nsize_ms = 1\n[calls]\nwaiters = 0\n";
+    let (_folder, given) = in_file(text);
+    let problems = Settings::load(&with_others(given), Purpose::Local).expect_err("refused");
+    assert_eq!(problems.0.len(), 4, "{problems}");
+    let (_folder, given) = in_file("[emulator.box]\nsize_ms = 10\nshare = \"half\"\nother = 1\n");
+    let said =
+        Settings::load(&with_others(given), Purpose::Local).expect_err("refused").to_string();
+    for text in [
+        "switchhook.toml): is too much",
+        "share (",
+        "must be a number",
+        "[emulator.box] has name, share, size_ms",
+    ] {
+        assert!(said.contains(text), "{text} is not in {said}");
+    }
+    // Without the table nobody knows of them.
+    let (_folder, given) = in_file("[emulator.box]\nsize_ms = 7\n");
+    assert_eq!(complaints(&given, Purpose::Local), ["emulator.box"]);
 }

@@ -188,7 +188,7 @@ async fn actors_and_settings_can_be_looked_at_and_secrets_cannot() {
         ];
         let environment =
             environment.map(|(key, value)| (format!("SWITCHHOOK__{key}"), value.into()));
-        let given = Given { file: None, environment: environment.into(), flags: Vec::new() };
+        let given = Given { environment: environment.into(), ..Given::default() };
         let (public, private) = (settings.public.listen, settings.private.listen);
         *settings = Settings::load(&given, Purpose::Local).expect("good settings");
         (settings.public.listen, settings.private.listen) = (public, private);

@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 
 /// A run of the binary that has ended.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
-fn switchhook(arguments: &[&str]) -> Command {
+/// The binary with these arguments, and with no settings of ours in its environment.
+pub fn switchhook(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchhook"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SWITCHHOOK_") {
@@ -31,8 +32,14 @@ fn switchhook(arguments: &[&str]) -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> Said {
-    let output = switchhook(arguments).output().expect("the binary runs");
+/// Runs it to its end.
+pub fn run(arguments: &[&str]) -> Said {
+    ended(&mut switchhook(arguments))
+}
+
+/// Runs a command to its end.
+pub fn ended(command: &mut Command) -> Said {
+    let output = command.output().expect("the binary runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -428,13 +435,13 @@ async fn streams_are_followed_to_their_end_or_as_far_as_asked() {
 }
 
 /// A server command that runs until it is told to stop.
-struct Running {
+pub struct Running {
     child: Child,
-    ready: Value,
+    pub ready: Value,
 }
 
 impl Running {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut command = switchhook(arguments);
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
@@ -445,7 +452,7 @@ impl Running {
     }
 
     /// Asks it to end, as a container's runtime does.
-    fn stop(mut self) -> Said {
+    pub fn stop(mut self) -> Said {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(sent.success());

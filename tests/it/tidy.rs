@@ -274,6 +274,7 @@ fn texts_speak_of_the_product_and_not_of_somebodys_machine() {
         ("dashboards", "json"),
         ("dashboards", "md"),
         ("dashboards", "yml"),
+        ("docs", "md"),
         ("tests", "json"),
         ("tests", "py"),
         ("tests", "mjs"),

@@ -34,8 +34,10 @@ pub fn list(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusa
     let version = query_value(request.query, "api-version").unwrap_or_default();
     let next_link = (next < roster.len()).then(|| {
         format!(
-            "http://{}{}?api-version={version}&continuationToken=p{next}",
-            request.host, request.path
+            "{}://{}{}?api-version={version}&continuationToken=p{next}",
+            world.config().scheme(),
+            request.host,
+            request.path
         )
     });
     Ok(Reply::json(200, &GetParticipantsResponse { value: Some(value), next_link }))

@@ -2,7 +2,8 @@
 
 use super::connect::locator;
 use super::{ApiRequest, body, required, required_text, web_address};
-use crate::emulator::world::{Locator, Recorded, RecordingWish, Refusal, Reply, Shape, World};
+use crate::emulator::recording_config::Shape;
+use crate::emulator::world::{Locator, Recorded, RecordingWish, Refusal, Reply, World};
 use crate::wire::calling::{ExternalStorage, Place, RecordingStateResponse, StartRecordingRequest};
 use crate::wire::identifiers::{CallConnectionId, RawId};
 
@@ -26,7 +27,7 @@ pub fn start(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refus
     if let Some(url) = &callback {
         web_address(world, url, "RecordingStateCallbackUri")?;
     }
-    let (content, channel, format) = world.config().behaviour.recording.default_shape;
+    let (content, channel, format) = world.config().behaviour.recording.default_shape.asked();
     let or = |given: Option<String>, default: &str| given.unwrap_or_else(|| default.to_owned());
     let named = wish.recording_content_type.is_some() || wish.recording_format_type.is_some();
     let content = match wish.recording_content_type {

@@ -70,7 +70,7 @@ pub use media::{MediaWish, MediaWork};
 pub use participants::Invitation;
 pub use playback::Source;
 pub use recognize::{Listening, Menu};
-pub use recording::{Recorded, RecordingWish, Shape};
+pub use recording::{Recorded, RecordingWish};
 pub use refusal::{Refusal, Reply};
 pub use repeat::{Remembered, RepeatKey, Repetition};
 pub use ringing::is_user_to_user;

@@ -13,54 +13,13 @@ use super::joining::Locator;
 use super::recording_files::Files;
 use super::roster::ConversationId;
 use super::{Due, Moment, Refusal, World};
+use crate::emulator::recording_config::Shape;
 use crate::pure::time::Tick;
 use crate::wire::calling::RecordingStateResponse;
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::{CallConnectionId, CorrelationId, RawId, ServerCallId};
 
 const KIND: &str = "azureCommunicationServices";
-
-/// What is recorded, and as what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// Sound and picture in MP4.
-    Video,
-    /// All in one channel, MP3.
-    Mp3,
-    /// All in one channel, WAV.
-    Wav,
-    /// A channel for each participant, WAV.
-    Unmixed,
-}
-
-impl Shape {
-    /// The combination of content, channel and format, if there is such a one.
-    pub fn of(content: &str, channel: &str, format: &str) -> Option<Self> {
-        let lower = |text: &str| text.to_ascii_lowercase();
-        match (lower(content).as_str(), lower(channel).as_str(), lower(format).as_str()) {
-            ("audiovideo", "mixed", "mp4") => Some(Self::Video),
-            ("audio", "mixed", "mp3") => Some(Self::Mp3),
-            ("audio", "mixed", "wav") => Some(Self::Wav),
-            ("audio", "unmixed", "wav") => Some(Self::Unmixed),
-            _ => None,
-        }
-    }
-
-    /// Whether participants have channels of their own.
-    pub fn is_unmixed(self) -> bool {
-        self == Self::Unmixed
-    }
-
-    /// Content, channel and format as Event Grid writes them.
-    pub(super) fn words(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Video => ("AudioVideo", "Mixed", "Mp4"),
-            Self::Mp3 => ("Audio", "Mixed", "Mp3"),
-            Self::Wav => ("Audio", "Mixed", "Wav"),
-            Self::Unmixed => ("Audio", "Unmixed", "Wav"),
-        }
-    }
-}
 
 /// Which call is to be recorded.
 #[derive(Clone, PartialEq, Eq)]

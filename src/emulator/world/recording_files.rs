@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::events::seven_digits;
-use super::recording::{Recording, Shape, Sound};
+use super::recording::{Recording, Sound};
 use super::{Due, Refusal, World};
+use crate::emulator::recording_config::Shape;
 use crate::emulator::sound;
 
 /// What has ended.
