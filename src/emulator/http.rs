@@ -13,6 +13,7 @@ use super::own_routes;
 use super::recording_routes;
 use super::router::{Route, route};
 use super::shell::Shell;
+use super::trace_routes;
 use super::world::{Refusal, Reply};
 
 /// Names a request in the caller's own log; it is sent back.
@@ -84,6 +85,9 @@ pub async fn answer(
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let headers = request.headers().clone();
     let request = Request { method: request.method().clone(), target, headers, body };
+    if trace_routes::is_one(request.path()) {
+        return trace_routes::answer(&door.shell, &request).await;
+    }
     if request.path().starts_with("/emulator/") {
         return match own_routes::answer(&door.shell, &request) {
             Ok(reply) => written(reply),
@@ -121,6 +125,10 @@ fn answer_api(door: &Door, request: &Request) -> HttpResponse {
         header: &header,
     };
     if let Err(refusal) = door.guard.check(&signed, door.shell.callers_wall()) {
+        door.shell.with(|world, now| {
+            world.pass_time(now);
+            world.trace_request(operation, &place, Err(&refusal));
+        });
         return refused(refusal);
     }
     let (repeat_id, first_sent) =
@@ -156,7 +164,8 @@ pub fn refused(refusal: Refusal) -> HttpResponse {
     written(refusal.into())
 }
 
-fn written(reply: Reply) -> HttpResponse {
+/// A reply as HTTP.
+pub fn written(reply: Reply) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     match reply.body {

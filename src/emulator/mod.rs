@@ -24,6 +24,7 @@ mod sockets;
 mod sound;
 mod stream_config;
 mod tokens;
+mod trace_routes;
 mod world;
 
 use std::net::{SocketAddr, TcpListener};
