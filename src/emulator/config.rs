@@ -305,6 +305,10 @@ pub struct Limits {
     pub callbacks_waiting: usize,
     /// Deliveries that are remembered; the oldest leaves.
     pub deliveries: usize,
+    /// Entries of the trace; the oldest leaves.
+    pub trace: usize,
+    /// Bytes of the callbacks that the trace remembers; the oldest entries leave.
+    pub trace_payload_bytes: usize,
     /// Event Grid events in delivery; more are dead-lettered at once.
     pub grid_events: usize,
     /// Bytes of one Event Grid event; a larger one is told to nobody. Azure's limit is 1 MB.
@@ -351,6 +355,8 @@ impl Default for Limits {
             intermediate_results: 20,
             callbacks_waiting: 1_000,
             deliveries: 5_000,
+            trace: 10_000,
+            trace_payload_bytes: 16 << 20,
             grid_events: 10_000,
             grid_event_bytes: 1 << 20,
             grid_record: 5_000,

@@ -14,6 +14,7 @@ use super::own_routes;
 use super::recording_routes;
 use super::router::{Route, route};
 use super::shell::Shell;
+use super::trace_routes;
 use super::world::{Refusal, Reply};
 
 /// Names a request in the caller's own log; it is sent back.
@@ -90,6 +91,9 @@ pub async fn answer(
     if own_clock::is_about_time(request.path()) {
         return own_clock::answer(&door.shell, &request).await.map_or_else(refused, written);
     }
+    if trace_routes::is_one(request.path()) {
+        return trace_routes::answer(&door.shell, &request).await;
+    }
     if request.path().starts_with("/emulator/") {
         return match own_routes::answer(&door.shell, &request) {
             Ok(reply) => written(reply),
@@ -127,6 +131,10 @@ fn answer_api(door: &Door, request: &Request) -> HttpResponse {
         header: &header,
     };
     if let Err(refusal) = door.guard.check(&signed, door.shell.callers_wall()) {
+        door.shell.with(|world, now| {
+            world.pass_time(now);
+            world.trace_request(operation, &place, Err(&refusal));
+        });
         return refused(refusal);
     }
     let (repeat_id, first_sent) =
@@ -162,7 +170,8 @@ pub fn refused(refusal: Refusal) -> HttpResponse {
     written(refusal.into())
 }
 
-fn written(reply: Reply) -> HttpResponse {
+/// A reply as HTTP.
+pub fn written(reply: Reply) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     match reply.body {

@@ -28,6 +28,7 @@ mod sound;
 mod stream_config;
 mod tls;
 mod tokens;
+mod trace_routes;
 mod world;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

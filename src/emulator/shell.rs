@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::sockets::Sockets;
 use super::tokens::Tokens;
-use super::world::{Effect, Moment, Outcome, SocketId, World};
+use super::world::{Effect, Moment, Outcome, SocketId, Traced, World};
 use crate::ports::{Alarm, Clock, Tick};
 
 /// Joins the world, the clock and the network.
@@ -32,6 +32,8 @@ pub struct Shell {
     /// How many want the alarm to be set anew; only the first of them does it, for all.
     rearming: AtomicUsize,
     stop: watch::Sender<bool>,
+    /// Tells those who wait that the world may have something for them.
+    pulse: watch::Sender<u64>,
     keep_of_answer: usize,
     /// How many outgoing requests are not finished.
     under_way: watch::Sender<usize>,
@@ -86,6 +88,7 @@ impl Shell {
             alarm: Mutex::new(None),
             rearming: AtomicUsize::new(0),
             stop: watch::Sender::new(false),
+            pulse: watch::Sender::new(0),
         });
         shell.with(|_, _| ());
         shell
@@ -110,12 +113,52 @@ impl Shell {
         world.pass_time(now);
         let effects = world.take_effects();
         self.sockets.carry_out(world.take_socket_effects());
+        let pulse = world.pulse();
         drop(world);
+        self.beat(pulse);
         for effect in effects {
             self.carry_out(effect);
         }
         self.rearm();
         result
+    }
+
+    /// Wakes those who wait, when there may be something for them.
+    fn beat(&self, pulse: u64) {
+        self.pulse.send_if_modified(|last| {
+            let newer = pulse > *last;
+            *last = pulse.max(*last);
+            newer
+        });
+    }
+
+    /// What the trace says after an entry. Waits for something new, but no longer than `patience`
+    /// (real time) and not beyond the end of everything.
+    pub async fn trace_after(&self, after: u64, payloads: bool, patience: Duration) -> Traced {
+        let look = || {
+            self.with(|world, now| {
+                world.pass_time(now);
+                world.trace_after(after, payloads)
+            })
+        };
+        if patience.is_zero() {
+            return look();
+        }
+        let (mut pulse, mut stopped) = (self.pulse.subscribe(), self.stop.subscribe());
+        let something_new = async {
+            loop {
+                pulse.mark_unchanged();
+                if !look().value.is_empty() || pulse.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+            _ = tokio::time::timeout(patience, something_new) => {}
+        }
+        look()
     }
 
     /// Lets go of a stream's socket that is closed.
@@ -208,7 +251,9 @@ impl Shell {
         world.pass_time(now);
         let (effects, next) = (world.take_effects(), world.next_due());
         self.sockets.carry_out(world.take_socket_effects());
+        let pulse = world.pulse();
         drop(world);
+        self.beat(pulse);
         for effect in effects {
             self.carry_out(effect);
         }

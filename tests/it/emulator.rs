@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 mod calls;
 mod recording;
+mod trace;
 
 const VERSION: &str = "api-version=2026-03-12";
 const PHONE: &str = "+14255551212";

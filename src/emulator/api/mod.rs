@@ -51,7 +51,10 @@ pub struct ApiReply {
 /// Answers a request that has been let in.
 pub fn answer(world: &mut World, now: Moment, request: &ApiRequest<'_>) -> ApiReply {
     world.pass_time(now);
-    match checked(world, request) {
+    let answer = checked(world, request);
+    let seen = answer.as_ref().map(|answer| &answer.reply);
+    world.trace_request(request.operation, &request.place, seen);
+    match answer {
         Ok(reply) => reply,
         Err(refusal) => {
             tracing::warn!(

@@ -85,4 +85,10 @@ table! { "limits", config => config.limits;
     recording_bytes, within(1, 1 << 30),
         "Bytes of one file of a recording; it is cut off there.",
         "Memory.";
+    trace, within(1, MANY),
+        "Entries of the trace; the oldest leaves.",
+        "Memory.";
+    trace_payload_bytes, within(1, 1 << 30),
+        "Bytes of the callbacks that the trace remembers; the oldest entries leave.",
+        "Memory.";
 }

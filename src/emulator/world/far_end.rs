@@ -46,6 +46,22 @@ pub enum Deed {
     Unmute,
 }
 
+impl Deed {
+    /// A word for what only somebody in the call can do. Ringing phones are traced where they react.
+    fn of_the_seated(&self) -> Option<&'static str> {
+        match self {
+            Self::Answer | Self::Decline | Self::Busy => None,
+            Self::Press(_) => Some("press"),
+            Self::Say(_) => Some("say"),
+            Self::Hold => Some("hold"),
+            Self::Resume => Some("resume"),
+            Self::HangUp => Some("hangup"),
+            Self::Mute => Some("mute"),
+            Self::Unmute => Some("unmute"),
+        }
+    }
+}
+
 /// The names of a call that came in.
 pub type IncomingCallNames = (IncomingCallContext, ServerCallId, CorrelationId);
 
@@ -72,6 +88,9 @@ impl World {
             .get(conversation)
             .zip(ticket)
             .map(|(found, ticket)| (ticket, found.server.clone(), found.correlation.clone()));
+        if names.is_some() {
+            self.trace_deed("call", conversation);
+        }
         names.ok_or_else(|| {
             self.take_ring(ring);
             self.conversations.remove(conversation);
@@ -86,6 +105,10 @@ impl World {
     pub fn far_end(&mut self, server: &str, who: &RawId, deed: &Deed) -> Result<(), Refusal> {
         let conversation =
             self.conversations.by_server(server).ok_or_else(Refusal::call_not_found)?;
+        if let Some(word) = deed.of_the_seated() {
+            self.seated_phone(conversation, who)?;
+            self.trace_deed(word, conversation);
+        }
         match deed {
             Deed::Answer => {
                 let ring = self.ring_for(conversation, who)?;
@@ -100,23 +123,18 @@ impl World {
                 self.phone_reacts(ring, crate::emulator::phone_book::OnRing::Busy);
             }
             Deed::Press(tones) => {
-                self.seated_phone(conversation, who)?;
                 self.keys_pressed(conversation, who, tones);
             }
             Deed::Say(words) => {
-                self.seated_phone(conversation, who)?;
                 self.words_said(conversation, who, words);
             }
             Deed::Hold | Deed::Resume => {
-                self.seated_phone(conversation, who)?;
                 self.phone_holds(conversation, who, *deed == Deed::Hold);
             }
             Deed::Mute | Deed::Unmute => {
-                self.seated_phone(conversation, who)?;
                 self.set_muted(conversation, who, *deed == Deed::Mute);
             }
             Deed::HangUp => {
-                self.seated_phone(conversation, who)?;
                 self.caller_gives_up(conversation, who);
                 self.party_left(conversation, who, None);
             }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::trace::What;
 use super::{Moment, Outcome, World};
 
 /// The record, for `GET /emulator/eventgrid/deliveries`.
@@ -84,6 +85,11 @@ impl GridNote {
 
 impl World {
     pub(super) fn note_grid(&mut self, note: GridNote) {
+        let entry = json!({
+            "subscription": note.subscription, "type": note.kind, "attempt": note.attempt,
+            "outcome": note.outcome, "status": note.status,
+        });
+        self.trace(What::EventGrid, entry, None);
         let record = &mut self.grid.record;
         record.count += 1;
         if record.lines.len() >= self.config.limits.grid_record {

@@ -179,6 +179,7 @@ impl World {
         let anybody_to_tell = !found.apps().is_empty();
         let raw = who.raw_id().clone();
         self.seat_caller(id, who);
+        self.trace_deed("join", id);
         if anybody_to_tell {
             self.tell_roster(id);
         }

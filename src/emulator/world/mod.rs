@@ -43,6 +43,7 @@ mod script;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod transcripts;
 mod transfer;
 mod view;
@@ -77,6 +78,7 @@ pub use ringing::is_user_to_user;
 pub use streams::{
     Feed, MediaStreamingWish, SocketEffect, SocketId, SocketNews, StreamSetup, TranscriptionWish,
 };
+pub use trace::Traced;
 pub use transfer::Handover;
 
 use agenda::Agenda;
@@ -90,6 +92,7 @@ use repeat::Repeats;
 use ringing::{Ring, RingId};
 use roster::{ConversationId, Conversations};
 use streams::Switchboard;
+use trace::Trace;
 
 /// A moment, on the alarm clock and on the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +205,7 @@ pub struct World {
     repeats: Repeats,
     recordings: Recordings,
     postbox: Postbox,
+    trace: Trace,
     grid: GridState,
     jobs: BTreeMap<JobId, Job>,
     job_count: u64,
@@ -230,6 +234,7 @@ impl World {
             repeats: Repeats::default(),
             recordings: Recordings::default(),
             postbox: Postbox::default(),
+            trace: Trace::new(now.tick),
             jobs: BTreeMap::new(),
             job_count: 0,
             effects: Vec::new(),
@@ -297,6 +302,7 @@ impl World {
         self.repeats = Repeats::default();
         self.recordings = Recordings::default();
         self.postbox = Postbox::default();
+        self.trace.sweep();
         self.own_numbers = self.config.numbers.iter().cloned().collect();
         self.grid = grid;
     }

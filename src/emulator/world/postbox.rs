@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::trace::What;
 use super::{Due, Effect, Job, Outcome, World};
 use crate::pure::time::Tick;
 use crate::wire::events::EventKind;
@@ -130,6 +131,7 @@ impl World {
             status,
             outcome: word,
         };
+        let payload = letter.event.clone();
         let again =
             word != "delivered" && letter.attempts <= self.config.behaviour.callback_retries;
         if again {
@@ -140,6 +142,11 @@ impl World {
         if queue.waiting.is_empty() {
             self.postbox.queues.remove(call);
         }
+        let entry = serde_json::json!({
+            "type": delivery.kind, "callConnectionId": call, "attempt": delivery.attempt,
+            "outcome": word, "status": status,
+        });
+        self.trace(What::Callback, entry, Some(payload));
         self.record_delivery(delivery);
         self.post_next(call);
     }

@@ -217,6 +217,16 @@ impl World {
 
     pub(super) fn phone_reacts(&mut self, id: RingId, how: OnRing) {
         let Some(ring) = self.take_ring(id) else { return };
+        let deed = match how {
+            OnRing::Answer => Some("answer"),
+            OnRing::Decline => Some("decline"),
+            OnRing::Busy => Some("busy"),
+            OnRing::Unreachable => Some("unreachable"),
+            OnRing::NoAnswer | OnRing::Manual => None,
+        };
+        if let Some(deed) = deed {
+            self.trace_deed(deed, ring.conversation);
+        }
         let telephone = ring.is_telephone();
         let voicemail = telephone
             && self.config.behaviour.calls.declined_telephone_joins

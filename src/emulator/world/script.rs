@@ -54,7 +54,19 @@ impl World {
         let Some(step) = script.filter(|script| script.at == at).map(|s| s.steps.get(at)) else {
             return;
         };
-        match step.map(|step| step.action.clone()) {
+        let action = step.map(|step| step.action.clone());
+        let deed = match &action {
+            Some(Action::Press(_)) => Some("press"),
+            Some(Action::Say(_)) => Some("say"),
+            Some(Action::Hold) => Some("hold"),
+            Some(Action::Resume) => Some("resume"),
+            Some(Action::HangUp) => Some("hangup"),
+            Some(Action::Wait) | None => None,
+        };
+        if let Some(deed) = deed {
+            self.trace_deed(deed, conversation);
+        }
+        match action {
             Some(Action::Press(tones)) => self.keys_pressed(conversation, who, &tones),
             Some(Action::Say(words)) => self.words_said(conversation, who, &words),
             Some(Action::Hold) => self.phone_holds(conversation, who, true),

@@ -11,6 +11,7 @@ mod moving;
 mod people;
 mod recording;
 mod streams;
+mod trace;
 mod transcripts;
 mod transfers;
 
