@@ -10,6 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::api::{self, ApiRequest};
 use super::auth::{Guard, Signed};
 use super::own_routes;
+use super::page;
 use super::router::{Route, route};
 use super::shell::Shell;
 use super::world::{Refusal, Reply};
@@ -25,6 +26,13 @@ pub struct Door {
     pub guard: Guard,
     /// Largest body.
     pub body_limit: usize,
+}
+
+impl Door {
+    /// Where whoever asks has reached the emulator, without a slash at the end.
+    pub fn base_url(&self, request: &Request) -> String {
+        format!("http://{}", request.host())
+    }
 }
 
 /// A request with its body, as the routes see it.
@@ -80,19 +88,32 @@ pub async fn answer(
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let headers = request.headers().clone();
     let request = Request { method: request.method().clone(), target, headers, body };
-    if request.path().starts_with("/emulator/") {
-        return match own_routes::answer(&door.shell, &request) {
-            Ok(reply) => written(reply),
-            Err(refusal) => refused(refusal),
-        };
+    if request.method() == "GET"
+        && let Some(response) = page::file(request.path())
+    {
+        return response;
     }
-    let base_url = format!("http://{}", request.host());
+    if request.path().starts_with("/emulator/") {
+        return answer_own(&door, &request);
+    }
+    let base_url = door.base_url(&request);
     match (request.method(), request.path()) {
         ("GET", "/calling/.well-known/acsopenidconfiguration") => {
             written(Reply::json(200, &door.shell.tokens().configuration(&base_url)))
         }
         ("GET", "/calling/keys") => written(Reply::json(200, &door.shell.tokens().keys())),
         _ => answer_api(&door, &request),
+    }
+}
+
+fn answer_own(door: &Door, request: &Request) -> HttpResponse {
+    let answer = page::from_here(request).and_then(|()| match (request.method(), request.path()) {
+        ("GET", "/emulator/about") => Ok(page::about(door, request)),
+        _ => own_routes::answer(&door.shell, request),
+    });
+    match answer {
+        Ok(reply) => written(reply),
+        Err(refusal) => refused(refusal),
     }
 }
 

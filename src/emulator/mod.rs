@@ -11,6 +11,7 @@ mod auth;
 mod config;
 mod http;
 mod own_routes;
+mod page;
 mod phone_book;
 mod router;
 mod shell;
