@@ -11,6 +11,7 @@ use super::api::{self, ApiRequest};
 use super::auth::{Guard, Signed};
 use super::own_clock;
 use super::own_routes;
+use super::page;
 use super::recording_routes;
 use super::router::{Route, route};
 use super::shell::Shell;
@@ -32,6 +33,13 @@ pub struct Door {
     pub address: std::net::SocketAddr,
     /// `http` or `https`.
     pub scheme: &'static str,
+}
+
+impl Door {
+    /// Where whoever asks has reached the emulator, without a slash at the end.
+    pub fn base_url(&self, request: &Request) -> String {
+        format!("{}://{}", self.scheme, request.host())
+    }
 }
 
 /// A request with its body, as the routes see it.
@@ -88,19 +96,15 @@ pub async fn answer(
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let headers = request.headers().clone();
     let request = Request { method: request.method().clone(), target, headers, body };
-    if own_clock::is_about_time(request.path()) {
-        return own_clock::answer(&door.shell, &request).await.map_or_else(refused, written);
-    }
-    if trace_routes::is_one(request.path()) {
-        return trace_routes::answer(&door.shell, &request).await;
+    if request.method() == "GET"
+        && let Some(response) = page::file(request.path())
+    {
+        return response;
     }
     if request.path().starts_with("/emulator/") {
-        return match own_routes::answer(&door.shell, &request) {
-            Ok(reply) => written(reply),
-            Err(refusal) => refused(refusal),
-        };
+        return answer_own(&door, &request).await;
     }
-    let base_url = format!("{}://{}", door.scheme, request.host());
+    let base_url = door.base_url(&request);
     match (request.method(), request.path()) {
         ("GET", "/calling/.well-known/acsopenidconfiguration") => {
             written(Reply::json(200, &door.shell.tokens().configuration(&base_url)))
@@ -109,6 +113,23 @@ pub async fn answer(
         ("GET", "/calling/keys") => written(Reply::json(200, &door.shell.tokens().keys())),
         _ => answer_api(&door, &request),
     }
+}
+
+async fn answer_own(door: &Door, request: &Request) -> HttpResponse {
+    if let Err(refusal) = page::from_here(request) {
+        return refused(refusal);
+    }
+    let answer = match (request.method(), request.path()) {
+        (_, path) if trace_routes::is_one(path) => {
+            return trace_routes::answer(&door.shell, request).await;
+        }
+        (_, path) if own_clock::is_about_time(path) => {
+            own_clock::answer(&door.shell, request).await
+        }
+        ("GET", "/emulator/about") => Ok(page::about(door, request)),
+        _ => own_routes::answer(&door.shell, request),
+    };
+    answer.map_or_else(refused, written)
 }
 
 fn answer_api(door: &Door, request: &Request) -> HttpResponse {

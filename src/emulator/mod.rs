@@ -17,6 +17,7 @@ mod http;
 mod knobs;
 mod own_clock;
 mod own_routes;
+mod page;
 mod pcm;
 mod phone_book;
 mod recording_config;
