@@ -1,6 +1,6 @@
 //! `switchhook emulator`: a pretend Azure alone, for official SDKs and for CI.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::exit::{Done, Exit, Failure};
 use super::screen::Screen;
 use super::server::{EmulatorFlags, Log, Stop, flag, load, log, phones};
 use crate::clock::SystemClock;
-use crate::emulator::{Emulator, EmulatorConfig, StartError, Subscription};
+use crate::emulator::{Emulator, EmulatorConfig, Faults, StartError, Subscription};
 use crate::ports::Clock;
 use crate::settings::{Purpose, Secret, Settings};
 
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// URL of an Event Grid webhook that gets every event; may be given several times
     #[arg(long, value_name = "URL")]
     subscribe: Vec<String>,
+    /// A TOML file that says what goes wrong: seed and [[rules]]
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
     #[command(flatten)]
     emulator: EmulatorFlags,
     #[command(flatten)]
@@ -50,7 +53,7 @@ pub(super) async fn run(args: Args, screen: Screen) -> Done {
     let settings = load(args.config, flags.collect(), Purpose::Local)?;
     log(&settings)?;
     let mut stop = Stop::listen()?;
-    let emulator = start(&settings, args.subscribe)?;
+    let emulator = start(&settings, args.subscribe, args.faults.as_deref())?;
     let ready =
         Ready { emulator: emulator.base_url(), connection_string: emulator.connection_string() };
     screen.answer(&ready, || {
@@ -65,7 +68,7 @@ pub(super) async fn run(args: Args, screen: Screen) -> Done {
     Ok(())
 }
 
-fn start(settings: &Settings, subscribe: Vec<String>) -> Done<Emulator> {
+fn start(settings: &Settings, subscribe: Vec<String>, faulty: Option<&Path>) -> Done<Emulator> {
     let given = &settings.emulator;
     // Callers date and check by real time, however fast it passes in here.
     let callers: Arc<dyn Clock> = SystemClock::start();
@@ -77,6 +80,7 @@ fn start(settings: &Settings, subscribe: Vec<String>) -> Done<Emulator> {
         listen: given.listen,
         access_key: given.access_key.expose().to_owned(),
         phones: phones(settings)?.unwrap_or_default(),
+        faults: faulty.map(faults).transpose()?.unwrap_or_default(),
         callers_clock: Some(callers),
         subscriptions: subscriptions(settings, subscribe)?,
         ..EmulatorConfig::default()
@@ -87,6 +91,15 @@ fn start(settings: &Settings, subscribe: Vec<String>) -> Done<Emulator> {
         }
         StartError::Listen { .. } | StartError::Client(_) => Failure::new(Exit::Failed, error),
     })
+}
+
+/// The faults of a file.
+fn faults(path: &Path) -> Done<Faults> {
+    let bad = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::InvalidInput, format!("{}: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| bad(&error))?;
+    Faults::from_toml(&text).map_err(|error| bad(&error))
 }
 
 /// The subscriptions of the settings, and one for each `--subscribe`.

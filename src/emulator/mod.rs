@@ -10,6 +10,8 @@ mod audio;
 mod auth;
 mod call_config;
 mod config;
+mod fault_config;
+mod fault_routes;
 mod grid_config;
 mod grid_routes;
 mod http;
@@ -41,6 +43,7 @@ pub use config::{
     Behaviour, DEFAULT_ACCESS_KEY, DeliveryHeader, DeliveryOrigin, EmulatorConfig, GridBehaviour,
     Limits, Schema, Subscription, Unanswered,
 };
+pub use fault_config::{BadFaults, Fault, FaultPlace, FaultRule, Faults};
 pub use phone_book::{Action, BadPhoneBook, OnRing, Phone, PhoneBook, Prompt, Step};
 pub use recording_config::RecordingBehaviour;
 pub use stream_config::{LostSocket, StreamBehaviour};
