@@ -3,7 +3,7 @@
 mod exec;
 mod list;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::exit::{Done, Exit, Failure};
 use super::screen::Screen;
 use super::server::{EmulatorFlags, Log, Stop, flag, load, log, phones};
 use crate::app::{StartError, emulated};
-use crate::emulator::{self, Emulator, Subscription};
+use crate::emulator::{self, Emulator, Faults, Subscription};
 use crate::settings::{Purpose, Settings};
 
 #[derive(clap::Args)]
@@ -26,15 +26,28 @@ pub(super) struct Args {
     /// Settings that differ from the defaults, in TOML
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
-    /// URL of an Event Grid webhook that gets every event; may be given several times
-    #[arg(long, value_name = "URL", global = true)]
-    subscribe: Vec<String>,
+    #[command(flatten)]
+    wishes: Wishes,
     #[command(flatten)]
     emulator: EmulatorFlags,
     #[command(flatten)]
     log: Log,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// What has no setting.
+#[derive(clap::Args)]
+struct Wishes {
+    /// URL of an Event Grid webhook that gets every event; may be given several times
+    #[arg(long, value_name = "URL", global = true)]
+    subscribe: Vec<String>,
+    /// A TOML file that says what goes wrong: seed and [[rules]]
+    #[arg(long, value_name = "FILE", global = true)]
+    faults: Option<PathBuf>,
+    /// The same seed gives the same ids; another one each time when it is not given
+    #[arg(long, value_name = "NUMBER", global = true)]
+    seed: Option<u64>,
 }
 
 #[derive(Subcommand)]
@@ -64,21 +77,21 @@ pub(super) async fn run(args: Args, screen: Screen) -> Done {
     ];
     let flags = own.into_iter().flatten().chain(args.emulator.flags()).chain(args.log.flags());
     let settings = load(args.config, flags.collect(), Purpose::Local)?;
-    let subscribe = args.subscribe;
+    let wishes = args.wishes;
     match args.command {
         Some(Command::Settings) => list::run(&settings, screen),
         Some(Command::Exec(args)) => {
             log(&settings)?;
-            exec::run(args, start(&settings, subscribe)?).await
+            exec::run(args, start(&settings, wishes)?).await
         }
-        None => serve(&settings, subscribe, screen).await,
+        None => serve(&settings, wishes, screen).await,
     }
 }
 
-async fn serve(settings: &Settings, subscribe: Vec<String>, screen: Screen) -> Done {
+async fn serve(settings: &Settings, wishes: Wishes, screen: Screen) -> Done {
     log(settings)?;
     let mut stop = Stop::listen()?;
-    let emulator = start(settings, subscribe)?;
+    let emulator = start(settings, wishes)?;
     let ready = Ready {
         emulator: emulator.base_url(),
         connection_string: emulator.connection_string(),
@@ -105,11 +118,22 @@ fn ca_file(emulator: &Emulator) -> Option<String> {
     Some(whole.display().to_string())
 }
 
-fn start(settings: &Settings, subscribe: Vec<String>) -> Done<Emulator> {
+/// The faults of a file.
+fn faults(path: &Path) -> Done<Faults> {
+    let bad = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::InvalidInput, format!("{}: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| bad(&error))?;
+    Faults::from_toml(&text).map_err(|error| bad(&error))
+}
+
+fn start(settings: &Settings, wishes: Wishes) -> Done<Emulator> {
     let bad = |error: StartError| Failure::new(Exit::Configuration, error);
     let mut config = emulated::config(settings).map_err(bad)?;
     config.phones = phones(settings)?.unwrap_or_default();
-    for (index, endpoint) in subscribe.into_iter().enumerate() {
+    config.seed = wishes.seed;
+    config.faults = wishes.faults.as_deref().map(faults).transpose()?.unwrap_or_default();
+    for (index, endpoint) in wishes.subscribe.into_iter().enumerate() {
         let name = format!("subscribe-{}", index + 1);
         config.subscriptions.push(Subscription { name, endpoint, ..Subscription::default() });
     }

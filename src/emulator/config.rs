@@ -12,6 +12,7 @@ use std::time::Duration;
 pub use super::grid_config::{DeliveryHeader, DeliveryOrigin, GridBehaviour, Schema, Subscription};
 
 use super::call_config::CallBehaviour;
+use super::fault_config::Faults;
 use super::phone_book::{Phone, PhoneBook};
 use super::recording_config::RecordingBehaviour;
 use super::stream_config::StreamBehaviour;
@@ -63,6 +64,8 @@ pub struct EmulatorConfig {
     /// PEM file of authorities that are trusted, beside the machine's own, by whatever leaves the
     /// emulator.
     pub trust_ca_file: Option<PathBuf>,
+    /// What goes wrong from the start; `PUT /emulator/faults` replaces it.
+    pub faults: Faults,
     /// What Azure does not document.
     pub behaviour: Behaviour,
     /// How much it holds.
@@ -97,6 +100,7 @@ impl Default for EmulatorConfig {
             callers_clock: None,
             tls: None,
             trust_ca_file: None,
+            faults: Faults::default(),
             behaviour: Behaviour::default(),
             limits: Limits::default(),
         }
@@ -309,6 +313,10 @@ pub struct Limits {
     pub trace: usize,
     /// Bytes of the callbacks that the trace remembers; the oldest entries leave.
     pub trace_payload_bytes: usize,
+    /// Events that faults hold up; more go on at once.
+    pub detours: usize,
+    /// Answers that faults hold; more go at once.
+    pub held_answers: usize,
     /// Event Grid events in delivery; more are dead-lettered at once.
     pub grid_events: usize,
     /// Bytes of one Event Grid event; a larger one is told to nobody. Azure's limit is 1 MB.
@@ -356,6 +364,8 @@ impl Default for Limits {
             callbacks_waiting: 1_000,
             deliveries: 5_000,
             trace: 10_000,
+            detours: 10_000,
+            held_answers: 1_000,
             trace_payload_bytes: 16 << 20,
             grid_events: 10_000,
             grid_event_bytes: 1 << 20,

@@ -3,7 +3,11 @@
 //!
 //! Owns reading and writing HTTP. Paths are taken raw, because signatures cover them raw.
 
-use actix_web::http::header::{HeaderName, HeaderValue};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -111,7 +115,7 @@ pub async fn answer(
         }
         (_, path) if recording_routes::is_one(path) => recording_routes::answer(&door, &request),
         ("GET", "/calling/keys") => written(Reply::json(200, &door.shell.tokens().keys())),
-        _ => answer_api(&door, &request),
+        _ => answer_api(&door, &request).await,
     }
 }
 
@@ -132,7 +136,7 @@ async fn answer_own(door: &Door, request: &Request) -> HttpResponse {
     answer.map_or_else(refused, written)
 }
 
-fn answer_api(door: &Door, request: &Request) -> HttpResponse {
+async fn answer_api(door: &Door, request: &Request) -> HttpResponse {
     let (operation, place) = match route(request.method(), request.path()) {
         Route::To(operation, place) => (operation, place),
         Route::WrongMethod => {
@@ -172,7 +176,16 @@ fn answer_api(door: &Door, request: &Request) -> HttpResponse {
         first_sent: first_sent.as_deref(),
     };
     let answer = door.shell.with(|world, now| api::answer(world, now, &request));
+    if let Some(number) = answer.manner.held {
+        door.shell.answer_free(number).await;
+    }
+    if answer.manner.lost {
+        return HttpResponse::Ok().body(CutOff);
+    }
     let mut response = written(answer.reply);
+    if let Some(ms) = answer.manner.retry_after_ms {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
+    }
     if answer.repeatable {
         let accepted = HeaderValue::from_static("accepted");
         response.headers_mut().insert(HeaderName::from_static("repeatability-result"), accepted);
@@ -181,6 +194,25 @@ fn answer_api(door: &Door, request: &Request) -> HttpResponse {
         response.headers_mut().insert(HeaderName::from_static(CLIENT_ID), id);
     }
     response
+}
+
+/// A body that fails before its first byte: the server closes the connection and writes nothing, not
+/// even the head that is waiting.
+struct CutOff;
+
+impl MessageBody for CutOff {
+    type Error = std::io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
+        Poll::Ready(Some(Err(std::io::Error::other("the answer is lost, as was asked for"))))
+    }
 }
 
 /// A refusal, told in the log as well.

@@ -11,6 +11,8 @@ mod auth;
 mod call_config;
 mod config;
 mod coverage;
+mod fault_config;
+mod fault_routes;
 mod grid_config;
 mod grid_routes;
 mod http;
@@ -48,6 +50,7 @@ pub use config::{
     Limits, Schema, Subscription, Unanswered,
 };
 pub use coverage::{COVERED_GRID_EVENTS, Coverage, of_event, of_grid_event, of_operation};
+pub use fault_config::{BadFaults, Fault, FaultPlace, FaultRule, Faults};
 pub use knobs::{Knob, KnobFault, check_knob, knob_defaults, knobs, set_knob};
 pub use phone_book::{Action, BadPhoneBook, OnRing, Phone, PhoneBook, Prompt, Step};
 pub use recording_config::{RecordingBehaviour, Shape};

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::fault_routes;
 use super::grid_routes;
 use super::http::Request;
 use super::phone_book::{tone, tones};
@@ -34,6 +35,7 @@ pub fn answer(shell: &Shell, request: &Request) -> Result<Reply, Refusal> {
         ("GET", "recordings") => {
             Ok(Reply::json(200, &shell.with(|world, _| world.recordings_seen())))
         }
+        (_, "faults") => fault_routes::answer(shell, request),
         ("POST", "incoming-calls") => incoming_call(shell, request),
         ("POST", "joins") => join(shell, request),
         ("POST", "reset") => {

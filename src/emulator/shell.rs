@@ -161,6 +161,22 @@ impl Shell {
         look()
     }
 
+    /// Waits until an answer may go: by the world's clock, or until everything ends.
+    pub async fn answer_free(&self, number: u64) {
+        let (mut pulse, mut stopped) = (self.pulse.subscribe(), self.stop.subscribe());
+        loop {
+            pulse.mark_unchanged();
+            if !self.with(|world, _| world.is_held(number)) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => return,
+                changed = pulse.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
     /// Lets go of a stream's socket that is closed.
     pub fn forget_socket(&self, socket: SocketId) {
         self.sockets.forget(socket);
@@ -285,7 +301,7 @@ impl Shell {
             request = request.header(name, value);
         }
         if effect.signed
-            && let Some(token) = self.tokens.issue(self.callers_wall())
+            && let Some(token) = self.tokens.issue(self.callers_wall(), effect.flaw)
         {
             request = request.bearer_auth(token);
         }

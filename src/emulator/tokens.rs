@@ -14,11 +14,18 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::world::TokenFlaw;
+
 /// How long the token of a callback is good.
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// How long the token of a stream's socket is good (documented: 24 hours).
 pub const SOCKET_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// How long ago a token ran out that is to have run out.
+const LONG_AGO: Duration = Duration::from_secs(3600);
+/// An audience that nobody is.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Makes tokens.
 pub struct Tokens {
@@ -56,26 +63,35 @@ impl Tokens {
         })
     }
 
-    /// The token of a callback, which begins now. `None` when the key cannot sign.
-    pub fn issue(&self, now: Timestamp) -> Option<String> {
-        self.issue_for(now, LIFETIME)
+    /// A token for a callback, with the flaws that faults asked for.
+    pub fn issue(&self, now: Timestamp, flaw: TokenFlaw) -> Option<String> {
+        self.write(now, LIFETIME, flaw)
     }
 
     /// A token that begins now. `None` when the key cannot sign.
     pub fn issue_for(&self, now: Timestamp, lifetime: Duration) -> Option<String> {
+        self.write(now, lifetime, TokenFlaw::default())
+    }
+
+    fn write(&self, now: Timestamp, lifetime: Duration, flaw: TokenFlaw) -> Option<String> {
         let key = self.key();
-        let from = now.as_second();
+        let early = if flaw.expired { lifetime + LONG_AGO } else { Duration::ZERO };
+        let early = i64::try_from(early.as_secs()).unwrap_or_default();
+        let from = now.as_second().saturating_add(flaw.skew_ms.div_euclid(1000)) - early;
+        let audience = if flaw.wrong_audience { NOBODY } else { &self.audience };
         let until = from + i64::try_from(lifetime.as_secs()).unwrap_or_default();
         let header = json!({ "alg": "RS256", "kid": key.id, "typ": "JWT" });
         let claims = json!({
-            "iss": self.issuer, "aud": self.audience, "jti": uuid::Uuid::new_v4().to_string(),
+            "iss": self.issuer, "aud": audience, "jti": uuid::Uuid::new_v4().to_string(),
             "iat": from, "nbf": from, "exp": until,
         });
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let text = format!("{}.{}", part(header), part(claims));
+        // A forged token has a good signature of another text.
+        let proof = if flaw.forged { format!("{text}?") } else { text.clone() };
         let mut signature = vec![0; key.pair.public_modulus_len()];
         key.pair
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), proof.as_bytes(), &mut signature)
             .ok()?;
         Some(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
@@ -111,7 +127,7 @@ mod tests {
     fn a_token_is_checked_with_the_published_key() {
         let tokens = Tokens::prepare("issuer".into(), "audience".into());
         let now: Timestamp = "2025-11-21T08:30:00Z".parse().expect("a time");
-        let token = tokens.issue(now).expect("a token");
+        let token = tokens.issue(now, TokenFlaw::default()).expect("a token");
         let keys: JwkSet = serde_json::from_value(tokens.keys()).expect("a key set");
         let kid = decode_header(&token).expect("a header").kid.expect("a key id");
         let key = DecodingKey::from_jwk(keys.find(&kid).expect("the key")).expect("a key");

@@ -20,6 +20,7 @@ use switchhook::wire::calling::segment;
 use tokio::sync::mpsc;
 
 mod calls;
+mod faults;
 mod recording;
 mod trace;
 

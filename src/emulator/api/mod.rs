@@ -13,7 +13,7 @@ mod streams;
 use serde::de::DeserializeOwned;
 
 use super::audio::is_web_address;
-use super::world::{Meta, Moment, Refusal, Remembered, RepeatKey, Repetition, Reply, World};
+use super::world::{Fate, Meta, Moment, Refusal, Remembered, RepeatKey, Repetition, Reply, World};
 use crate::pure::signing::content_hash;
 use crate::wire::calling::{Operation, Place};
 use crate::wire::identifiers::{
@@ -46,30 +46,72 @@ pub struct ApiReply {
     pub reply: Reply,
     /// For the `Repeatability-Result` header.
     pub repeatable: bool,
+    /// What faults do to it.
+    pub manner: Manner,
+}
+
+/// How an answer goes out when faults have struck it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// It waits until the world lets go of this.
+    pub held: Option<u64>,
+    /// It never arrives.
+    pub lost: bool,
+    /// What `Retry-After` says, in milliseconds.
+    pub retry_after_ms: Option<u64>,
 }
 
 /// Answers a request that has been let in.
 pub fn answer(world: &mut World, now: Moment, request: &ApiRequest<'_>) -> ApiReply {
     world.pass_time(now);
-    let answer = checked(world, request);
+    let fate = world.strike_request(request.operation, &request.place);
+    let written = world.letters();
+    let answer = match fate.refusal.clone() {
+        Some(refusal) => Err(refusal),
+        None => checked(world, request),
+    };
     let seen = answer.as_ref().map(|answer| &answer.reply);
     world.trace_request(request.operation, &request.place, seen);
+    let manner = manner(world, request, &fate, answer.as_ref().ok(), written);
     match answer {
-        Ok(reply) => reply,
+        Ok(answer) => ApiReply { manner, ..answer },
         Err(refusal) => {
             tracing::warn!(
                 operation = request.operation.label(), status = refusal.status,
                 code = refusal.code, advice = %refusal.message, "request refused"
             );
-            ApiReply { reply: refusal.into(), repeatable: false }
+            ApiReply { reply: refusal.into(), repeatable: false, manner }
         }
     }
+}
+
+fn manner(
+    world: &mut World,
+    request: &ApiRequest<'_>,
+    fate: &Fate,
+    answer: Option<&ApiReply>,
+    written: u64,
+) -> Manner {
+    let asked = match &request.place {
+        Place::Call(call) | Place::Participant(call, _) => Some(call.as_str()),
+        Place::Nowhere | Place::Recording(_) => None,
+    };
+    let body = answer.and_then(|answer| answer.reply.body.as_ref());
+    let made = body.and_then(|body| body["callConnectionId"].as_str());
+    // An answer that refuses has no event that could come first.
+    let call = asked.or(made).filter(|_| answer.is_some());
+    let held = world.hold_answer(fate, call, written);
+    Manner { held, lost: fate.lost, retry_after_ms: fate.retry_after_ms }
 }
 
 fn checked(world: &mut World, request: &ApiRequest<'_>) -> Result<ApiReply, Refusal> {
     check_version(world, request.query)?;
     let Some(key) = repeat_key(request)? else {
-        return Ok(ApiReply { reply: perform(world, request)?, repeatable: false });
+        return Ok(ApiReply {
+            reply: perform(world, request)?,
+            repeatable: false,
+            manner: Manner::default(),
+        });
     };
     let remembered = Remembered {
         target: format!("{} {}", request.operation.label(), request.path),
@@ -83,7 +125,7 @@ fn checked(world: &mut World, request: &ApiRequest<'_>) -> Result<ApiReply, Refu
             reply
         }
     };
-    Ok(ApiReply { reply, repeatable: true })
+    Ok(ApiReply { reply, repeatable: true, manner: Manner::default() })
 }
 
 fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {

@@ -91,4 +91,10 @@ table! { "limits", config => config.limits;
     trace_payload_bytes, within(1, 1 << 30),
         "Bytes of the callbacks that the trace remembers; the oldest entries leave.",
         "Memory.";
+    detours, within(1, MANY),
+        "Events that faults hold up; more go on at once.",
+        "Memory.";
+    held_answers, within(1, MANY),
+        "Answers that faults hold; more go at once.",
+        "Memory.";
 }

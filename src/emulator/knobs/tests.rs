@@ -59,6 +59,7 @@ fn every_field_of_the_configuration_can_be_given() {
         "seed",
         "phones",
         "default_phone",
+        "faults",
         "subscriptions",
         "manual_clock",
         "callers_clock",

@@ -150,6 +150,7 @@ async function look() {
 /** A line of the trace: when, what, and the members that matter. */
 function lineOf(entry) {
   const { sequence, atMs, at, what, payload, ...rest } = entry;
+  if (typeof rest.type === "string") rest.type = rest.type.replace(/^Microsoft\.Communication\./, "");
   const told = Object.entries(rest).filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(" ");
   return { when: ((atMs ?? 0) / 1000).toFixed(3), text: `${what} ${told}` };

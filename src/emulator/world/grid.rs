@@ -220,6 +220,7 @@ impl World {
             headers,
             body,
             signed: false,
+            flaw: Default::default(),
             deadline,
         });
     }

@@ -164,6 +164,7 @@ impl World {
             headers,
             body: body.unwrap_or_default(),
             signed: false,
+            flaw: Default::default(),
             deadline,
         });
     }

@@ -106,6 +106,7 @@ impl World {
             headers,
             body,
             signed: false,
+            flaw: Default::default(),
             deadline,
         });
     }

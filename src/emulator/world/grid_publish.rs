@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::events::seven_digits;
-use super::grid_delivery::GridDelivery;
 use super::grid_record::GridNote;
 use crate::emulator::config::Schema;
 use crate::pure::filter::Unsaid;
@@ -102,12 +101,7 @@ impl World {
             self.note_grid(note("dropped").because(reason));
             return false;
         }
-        let delivery = GridDelivery::new(name, shaped, self.now);
-        if self.grid.deliveries.len() >= self.config.limits.grid_events {
-            self.bury(delivery, "QueueFull");
-        } else {
-            self.start_delivery(delivery);
-        }
+        self.grid_event_sets_out(name, shaped);
         true
     }
 

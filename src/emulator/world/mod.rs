@@ -5,12 +5,15 @@
 //! from a seed only, so that the same story gives the same trace.
 
 mod agenda;
+mod answers;
 mod calls;
 mod cancel;
 mod connection;
+mod detours;
 mod endings;
 mod events;
 mod far_end;
+mod faults;
 mod frames;
 mod grid;
 mod grid_delivery;
@@ -59,9 +62,11 @@ use super::config::EmulatorConfig;
 use crate::pure::time::Tick;
 use crate::wire::identifiers::{CallConnectionId, IncomingCallContext};
 
+pub use answers::Fate;
 pub use connection::{CallSetup, Connection, State};
 pub use events::Meta;
 pub use far_end::{Deed, IncomingCallWish};
+pub use faults::TokenFlaw;
 #[cfg(test)]
 pub use frames::AudioFrame;
 pub use frames::Frame;
@@ -82,6 +87,9 @@ pub use trace::Traced;
 pub use transfer::Handover;
 
 use agenda::Agenda;
+use answers::HeldAnswers;
+use detours::Detours;
+use faults::FaultState;
 use grid::GridState;
 use ids::Ids;
 use past::Past;
@@ -126,6 +134,8 @@ pub struct Effect {
     pub body: String,
     /// Whether a callback token goes with it.
     pub signed: bool,
+    /// What is wrong with that token.
+    pub flaw: TokenFlaw,
     /// Real time after which it is given up.
     pub deadline: Duration,
 }
@@ -176,6 +186,8 @@ enum Due {
     Words(CallConnectionId, u64, usize),
     Reconnect(CallConnectionId, Feed),
     Post(CallConnectionId),
+    Detour(u64),
+    Answer(u64),
     Handshake(String, u64),
     HandshakeOver(String, u64),
     GridEvent(u64),
@@ -206,6 +218,9 @@ pub struct World {
     recordings: Recordings,
     postbox: Postbox,
     trace: Trace,
+    faults: FaultState,
+    detours: Detours,
+    answers: HeldAnswers,
     grid: GridState,
     jobs: BTreeMap<JobId, Job>,
     job_count: u64,
@@ -216,6 +231,7 @@ impl World {
     /// An empty world. `base_url` is where the emulator is reached, for the handshake's links.
     pub fn new(config: EmulatorConfig, seed: u64, base_url: String, now: Moment) -> Self {
         let mut world = Self {
+            faults: FaultState::new(config.faults.clone()),
             own_numbers: config.numbers.iter().cloned().collect(),
             grid: GridState::new(base_url),
             config,
@@ -235,6 +251,8 @@ impl World {
             recordings: Recordings::default(),
             postbox: Postbox::default(),
             trace: Trace::new(now.tick),
+            detours: Detours::default(),
+            answers: HeldAnswers::default(),
             jobs: BTreeMap::new(),
             job_count: 0,
             effects: Vec::new(),
@@ -285,7 +303,8 @@ impl World {
         }
     }
 
-    /// Forgets all calls, deliveries and dead letters. Subscriptions and phones stay.
+    /// Forgets all calls, deliveries and dead letters. Subscriptions and phones stay, and so do faults,
+    /// which count from the beginning.
     pub fn reset(&mut self, now: Moment) {
         self.pass_time(now);
         let grid = self.grid.without_events();
@@ -303,6 +322,9 @@ impl World {
         self.recordings = Recordings::default();
         self.postbox = Postbox::default();
         self.trace.sweep();
+        self.faults.begin_again();
+        self.detours = Detours::default();
+        self.answers.free_all();
         self.own_numbers = self.config.numbers.iter().cloned().collect();
         self.grid = grid;
     }
@@ -322,6 +344,8 @@ impl World {
             Due::Words(call, number, step) => self.words_due(&call, number, step),
             Due::Reconnect(call, feed) => self.reopen_line(&call, feed),
             Due::Post(call) => self.post_next(&call),
+            Due::Detour(number) => self.back_on_its_way(number),
+            Due::Answer(number) => self.answer_due(number),
             Due::RecordingBegins(id) => self.recording_begins(&id),
             Due::RecordingReady(id) => self.recording_ready(&id),
             Due::RecordingGone(id) => self.recordings.files.forget(&id),

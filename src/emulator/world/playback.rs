@@ -125,6 +125,7 @@ impl World {
             headers: Vec::new(),
             body: String::new(),
             signed: false,
+            flaw: Default::default(),
             deadline,
         });
         None

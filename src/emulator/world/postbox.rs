@@ -20,6 +20,7 @@ pub(super) struct Postbox {
     queues: BTreeMap<CallConnectionId, Queue>,
     record: VecDeque<Delivery>,
     count: u64,
+    written: u64,
 }
 
 #[derive(Default)]
@@ -29,12 +30,19 @@ struct Queue {
     under_way: bool,
 }
 
-struct Letter {
-    not_before: Tick,
+/// A callback.
+#[derive(Clone)]
+pub(super) struct Letter {
+    pub not_before: Tick,
     url: String,
-    kind: EventKind,
-    event: String,
+    pub kind: EventKind,
+    /// JSON: an array of one.
+    pub event: String,
     attempts: u32,
+    /// Its place among all that were ever written.
+    number: u64,
+    /// How far the clock of its token is wrong.
+    pub skew_ms: i64,
 }
 
 /// One attempt to deliver a callback, for `GET /emulator/deliveries`.
@@ -58,6 +66,11 @@ pub(super) fn without_query(url: &str) -> String {
 }
 
 impl Postbox {
+    /// How many letters were ever written.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Whether nothing waits.
     #[cfg(test)]
     pub fn is_idle(&self) -> bool {
@@ -74,13 +87,22 @@ impl World {
         event: String,
     ) {
         let not_before = self.now.tick + self.config.behaviour.latency;
+        self.postbox.written += 1;
+        let number = self.postbox.written;
+        let letter = Letter { not_before, url, kind, event, attempts: 0, number, skew_ms: 0 };
+        self.letter_sets_out(call, letter);
+    }
+
+    /// Puts a letter at the end of its call's queue.
+    pub(super) fn queue_letter(&mut self, call: &CallConnectionId, letter: Letter) {
+        let not_before = letter.not_before;
         let queue = self.postbox.queues.entry(call.clone()).or_default();
         if queue.waiting.len() >= self.config.limits.callbacks_waiting {
             // The one under way keeps its place; its outcome is still to come.
             queue.waiting.remove(usize::from(queue.under_way));
             tracing::warn!(%call, "a callback was dropped, the receiver is too slow; raise limits.callbacks_waiting or answer callbacks before working on them");
         }
-        queue.waiting.push_back(Letter { not_before, url, kind, event, attempts: 0 });
+        queue.waiting.push_back(letter);
         if queue.waiting.len() == 1 {
             self.agenda.set(not_before, Due::Post(call.clone()));
         }
@@ -97,6 +119,8 @@ impl World {
         queue.under_way = true;
         letter.attempts += 1;
         let (url, body) = (letter.url.clone(), letter.event.clone());
+        let (kind, skew_ms) = (letter.kind.clone(), letter.skew_ms);
+        let flaw = self.strike_token(call, &kind, skew_ms);
         let deadline = self.config.behaviour.callback_deadline;
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         self.send(Job::Callback(call.clone()), |job| Effect {
@@ -106,6 +130,7 @@ impl World {
             headers,
             body,
             signed: true,
+            flaw,
             deadline,
         });
     }
@@ -132,6 +157,7 @@ impl World {
             outcome: word,
         };
         let payload = letter.event.clone();
+        let number = letter.number;
         let again =
             word != "delivered" && letter.attempts <= self.config.behaviour.callback_retries;
         if again {
@@ -147,6 +173,9 @@ impl World {
             "outcome": word, "status": status,
         });
         self.trace(What::Callback, entry, Some(payload));
+        if !again {
+            self.letter_done(call, &delivery.kind, number);
+        }
         self.record_delivery(delivery);
         self.post_next(call);
     }

@@ -26,6 +26,8 @@ pub(super) enum What {
     EventGrid,
     /// Something that somebody at the far end did.
     Deed,
+    /// A fault that struck.
+    Fault,
 }
 
 impl What {
@@ -35,6 +37,7 @@ impl What {
             Self::Callback => "callback",
             Self::EventGrid => "eventGrid",
             Self::Deed => "deed",
+            Self::Fault => "fault",
         }
     }
 }
@@ -140,7 +143,7 @@ impl World {
 
     /// Grows whenever somebody who waits may find something new.
     pub fn pulse(&self) -> u64 {
-        self.trace.count
+        self.trace.count.wrapping_add(self.answers.freed())
     }
 
     /// A request to the API was answered.

@@ -3,6 +3,7 @@
 mod audio;
 mod calls;
 mod connecting;
+mod faults;
 mod grid;
 mod keys_and_hold;
 mod limits;
