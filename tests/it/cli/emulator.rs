@@ -50,3 +50,25 @@ fn the_emulator_has_the_subscriptions_of_its_settings_and_flags() {
     let ended = run(&base[..6]);
     assert!(ended.code == Some(64) && ended.err.contains("wrong type"), "{ended:?}");
 }
+
+#[test]
+fn the_emulator_has_the_faults_of_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("faults.toml");
+    std::fs::write(&file, "seed = 7\n[[rules]]\nfault = \"slow\"\ndelay_ms = 5\n")
+        .expect("written");
+    let path = file.to_str().expect("text");
+    let args = ["emulator", "--listen", "127.0.0.1:0", "--json", "--faults", path];
+    let emulator = Running::start(&args);
+    let url = emulator.ready["emulator"].as_str().expect("a URL");
+    let url = format!("{url}/emulator/faults");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let seen: Value =
+        runtime.block_on(async { reqwest::get(&url).await?.json().await }).expect("the faults");
+    assert_eq!((&seen["seed"], &seen["rules"][0]["delayMs"]), (&json!(7), &json!(5)));
+    assert_eq!(emulator.stop().code, Some(0));
+    std::fs::write(&file, "[[rules]]\nfault = \"flood\"\n").expect("written");
+    let ended = run(&args);
+    assert_eq!(ended.code, Some(9), "{ended:?}");
+    assert!(ended.err.contains("Known faults"), "{}", ended.err);
+}
