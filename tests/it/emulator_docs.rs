@@ -1,6 +1,6 @@
 //! What `docs/emulator.md` says can be done, done.
 
-use switchhook::emulator::{OnRing, PhoneBook, Prompt};
+use switchhook::emulator::{Fault, Faults, OnRing, PhoneBook, Prompt};
 use switchhook::wire::identifiers::RawId;
 
 use crate::cli::{ended, switchhook};
@@ -33,6 +33,19 @@ fn the_phones_of_the_document_are_read_with_every_field() {
             let (field, _) = line.trim().split_once(':').expect("a field");
             assert!(files[0].contains(&camel(field)), "{field} is not in the document's example");
         }
+    }
+}
+
+#[test]
+fn the_faults_of_the_document_are_read() {
+    let files = blocks("toml faults");
+    assert_eq!(files.len(), 1);
+    let faults = Faults::from_toml(&files[0]).expect("faults");
+    assert_eq!(faults.rules.len(), 2);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/emulator.md");
+    let text = std::fs::read_to_string(path).expect("the document");
+    for fault in Fault::ALL {
+        assert!(text.contains(&format!("`{}`", fault.word())), "{} is not told of", fault.word());
     }
 }
 
