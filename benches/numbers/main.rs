@@ -1,8 +1,9 @@
-//! The numbers of the design, measured in one run and printed as ratios.
+//! The numbers of the design, measured in one run and printed as ratios; and those of the emulator (E1).
 //!
 //! `cargo bench --bench numbers` runs all; `cargo bench --bench numbers -- p1 p5` some of them.
 
 mod core;
+mod emulator;
 mod events;
 mod http;
 mod memory;
@@ -56,5 +57,8 @@ fn main() {
     }
     if wanted("p8") {
         restart::p8();
+    }
+    if wanted("e1") {
+        emulator::e1();
     }
 }

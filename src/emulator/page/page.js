@@ -147,13 +147,23 @@ async function look() {
 
 // ---- what happens
 
+/** Members that name what it is about, which stand first and without their own name. */
+const FIRST = ["type", "operation", "deed", "fault", "outcome", "status"];
+
+/** What stands on a line: ids may be long, and are there whole when the line is opened. */
+function short(value) {
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  return text.length > 40 ? `${text.slice(0, 20)}…${text.slice(-8)}` : text;
+}
+
 /** A line of the trace: when, what, and the members that matter. */
-function lineOf(entry) {
-  const { sequence, atMs, at, what, payload, ...rest } = entry;
-  if (typeof rest.type === "string") rest.type = rest.type.replace(/^Microsoft\.Communication\./, "");
-  const told = Object.entries(rest).filter(([, value]) => value !== null && value !== undefined)
-    .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(" ");
-  return { when: ((atMs ?? 0) / 1000).toFixed(3), text: `${what} ${told}` };
+function lineOf({ sequence, atMs, what, payload, ...rest }) {
+  const there = (name) => rest[name] !== null && rest[name] !== undefined;
+  const plain = (value) => String(value).replace(/^Microsoft\.Communication\./, "");
+  const first = FIRST.filter(there).map((name) => plain(rest[name]));
+  const others = Object.keys(rest).filter((name) => there(name) && !FIRST.includes(name));
+  const told = others.map((name) => `${name}=${short(rest[name])}`);
+  return { when: ((atMs ?? 0) / 1000).toFixed(3), text: [what, ...first, ...told].join(" ") };
 }
 
 function tone(entry) {
