@@ -123,6 +123,15 @@ pub enum Unanswered {
     Silent,
 }
 
+/// How a media operation is refused that may not run beside the one that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusyLeg {
+    /// 400 with `8501`.
+    WrongState,
+    /// 409 with `8519`.
+    Conflict,
+}
+
 /// What Azure does not document, or documents in two ways. Each default is the safe reading.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
@@ -200,6 +209,15 @@ pub struct Behaviour {
     pub date_tolerance: Duration,
     /// How long answers to repeatable requests are remembered.
     pub repeatability_window: Duration,
+    /// Whether a `Repeatability-Request-ID` that comes with another request is refused. When false it
+    /// gets the stored answer.
+    pub reused_id_refused: bool,
+    /// Whether one repeatability header without the other is refused. When false it counts for nothing.
+    pub half_repeatability_refused: bool,
+    /// Whether answers to repeatable requests carry `Repeatability-Result: accepted`.
+    pub repeatability_result_told: bool,
+    /// How a media operation is refused that may not run beside the one that runs.
+    pub busy_leg: BusyLeg,
     /// Whether only https callback URIs are taken, as Azure does. Locally there is seldom a certificate.
     pub https_callbacks_only: bool,
     /// Real time after which a callback receiver that does not answer is given up.
@@ -257,6 +275,10 @@ impl Default for Behaviour {
             confidence: 0.9,
             date_tolerance: seconds(15 * 60),
             repeatability_window: seconds(10 * 60),
+            reused_id_refused: true,
+            half_repeatability_refused: true,
+            repeatability_result_told: true,
+            busy_leg: BusyLeg::WrongState,
             https_callbacks_only: false,
             callback_deadline: seconds(5),
             callback_retries: 0,

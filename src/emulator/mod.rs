@@ -46,8 +46,8 @@ pub use call_config::{
     CallBehaviour, EmptiedCall, EndedCall, Impossible, UsedTicket, VoipToTelephone,
 };
 pub use config::{
-    Behaviour, DEFAULT_ACCESS_KEY, DeliveryHeader, DeliveryOrigin, EmulatorConfig, GridBehaviour,
-    Limits, Schema, Subscription, Unanswered,
+    Behaviour, BusyLeg, DEFAULT_ACCESS_KEY, DeliveryHeader, DeliveryOrigin, EmulatorConfig,
+    GridBehaviour, Limits, Schema, Subscription, Unanswered,
 };
 pub use coverage::{COVERED_GRID_EVENTS, Coverage, of_event, of_grid_event, of_operation};
 pub use fault_config::{BadFaults, Fault, FaultPlace, FaultRule, Faults};

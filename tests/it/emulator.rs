@@ -433,6 +433,37 @@ async fn a_repeated_request_counts_once() {
 }
 
 #[actix_web::test]
+async fn repeatability_can_be_loose() {
+    let mut config = config();
+    config.behaviour.reused_id_refused = false;
+    config.behaviour.half_repeatability_refused = false;
+    config.behaviour.repeatability_result_told = false;
+    let caller = Caller::start(config);
+    let target = format!("/calling/callConnections?{VERSION}");
+    let key = caller.emulator.access_key();
+    let send = |context: &str, headers: &[(&'static str, &'static str)]| {
+        let body = json!({
+            "targets": [{ "phoneNumber": { "value": PHONE } }], "operationContext": context,
+            "sourceCallerIdNumber": { "value": OURS }, "callbackUri": "http://127.0.0.1:9/calls",
+        });
+        let request = caller.signed(&Method::POST, &target, &target, key, &body.to_string());
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send()
+    };
+    let id = ("Repeatability-Request-ID", "0fb7ef4f-f1a4-4f3c-9f0c-4d5e3f6a7b8c");
+    let date = ("Repeatability-First-Sent", "Sat, 21 Nov 2026 04:49:51 GMT");
+    let first = send("a", &[id, date]).await.expect("an answer");
+    assert!(!first.headers().contains_key("repeatability-result"));
+    let first = read(first).await;
+    let other = read(send("b", &[id, date]).await.expect("an answer")).await;
+    assert_eq!((first.0, &first), (201, &other));
+    for half in [id, date] {
+        let answer = read(send("c", &[half]).await.expect("an answer")).await;
+        assert_eq!(answer.0, 201);
+        assert_ne!(answer, first);
+    }
+}
+
+#[actix_web::test]
 async fn participants_are_paged_with_links_that_can_be_followed() {
     let mut receiver = Receiver::start();
     let mut config = config();

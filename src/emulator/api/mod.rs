@@ -40,7 +40,7 @@ pub struct ApiRequest<'a> {
     pub first_sent: Option<&'a str>,
 }
 
-/// An answer, and whether it was given under a repeatability id.
+/// An answer, and whether it is said that it was given under a repeatability id.
 pub struct ApiReply {
     /// The answer.
     pub reply: Reply,
@@ -106,7 +106,7 @@ fn manner(
 
 fn checked(world: &mut World, request: &ApiRequest<'_>) -> Result<ApiReply, Refusal> {
     check_version(world, request.query)?;
-    let Some(key) = repeat_key(request)? else {
+    let Some(key) = repeat_key(world, request)? else {
         return Ok(ApiReply {
             reply: perform(world, request)?,
             repeatable: false,
@@ -125,7 +125,8 @@ fn checked(world: &mut World, request: &ApiRequest<'_>) -> Result<ApiReply, Refu
             reply
         }
     };
-    Ok(ApiReply { reply, repeatable: true, manner: Manner::default() })
+    let repeatable = world.config().behaviour.repeatability_result_told;
+    Ok(ApiReply { reply, repeatable, manner: Manner::default() })
 }
 
 fn perform(world: &mut World, request: &ApiRequest<'_>) -> Result<Reply, Refusal> {
@@ -198,13 +199,14 @@ pub fn query_value(query: &str, name: &str) -> Option<String> {
 }
 
 /// The pair of repeatability headers: both or neither, and only where they mean something.
-fn repeat_key(request: &ApiRequest<'_>) -> Result<Option<RepeatKey>, Refusal> {
+fn repeat_key(world: &World, request: &ApiRequest<'_>) -> Result<Option<RepeatKey>, Refusal> {
     if !request.operation.repeatable() {
         return Ok(None);
     }
     let bad = |message: &str| Refusal::new(400, "InvalidRepeatabilityHeaders", message);
     match (request.repeat_id, request.first_sent) {
         (None, None) => Ok(None),
+        (None, _) | (_, None) if !world.config().behaviour.half_repeatability_refused => Ok(None),
         (Some(id), Some(sent)) => {
             let id = uuid::Uuid::parse_str(id)
                 .map_err(|_| bad("Repeatability-Request-ID must be a UUID."))?;

@@ -103,6 +103,18 @@ table! { "behaviour", config => config.behaviour;
     repeatability_window, within(0, 24 * HOUR),
         "How long answers to repeatable requests are remembered.",
         "Not documented.";
+    reused_id_refused, ANY,
+        "Whether a Repeatability-Request-ID that comes with another request is refused; if not, it gets the stored answer.",
+        "Not documented.";
+    half_repeatability_refused, ANY,
+        "Whether one repeatability header without the other is refused; if not, it counts for nothing.",
+        "The API's text wants both; the code of the refusal is not known.";
+    repeatability_result_told, ANY,
+        "Whether answers to repeatable requests carry Repeatability-Result.",
+        "The OASIS text has it, Azure's does not mention it.";
+    busy_leg, ANY,
+        "How a media operation is refused that may not run beside the one that runs.",
+        "That it is refused is documented, the code is not.";
     https_callbacks_only, ANY,
         "Whether only https callback URIs are taken.",
         "Azure takes https only; on one machine there is seldom a certificate.";

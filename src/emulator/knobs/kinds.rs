@@ -7,7 +7,7 @@ use toml::Value;
 use crate::emulator::call_config::{
     EmptiedCall, EndedCall, Impossible, UsedTicket, VoipToTelephone,
 };
-use crate::emulator::config::{DeliveryOrigin, Unanswered};
+use crate::emulator::config::{BusyLeg, DeliveryOrigin, Unanswered};
 use crate::emulator::recording_config::Shape;
 use crate::emulator::stream_config::LostSocket;
 
@@ -224,3 +224,5 @@ words!(Shape,
 words!(DeliveryOrigin, "\"webHookRequestOrigin\", \"origin\" or \"neither\"",
     "webHookRequestOrigin" => DeliveryOrigin::WebHookRequestOrigin,
     "origin" => DeliveryOrigin::Origin, "neither" => DeliveryOrigin::Neither);
+words!(BusyLeg, "\"400/8501\" or \"409/8519\"",
+    "400/8501" => BusyLeg::WrongState, "409/8519" => BusyLeg::Conflict);

@@ -11,6 +11,7 @@ use super::playback::{Playback, Source};
 use super::recognize::Listening;
 use super::watching::Watched;
 use super::{Due, Meta, Refusal, World, agenda};
+use crate::emulator::config::BusyLeg;
 use crate::emulator::phone_book::Prompt;
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::{CallConnectionId, RawId};
@@ -187,9 +188,7 @@ impl World {
         let in_the_way = |other: &Lane| lane.excludes(other, per_participant);
         let busy = |(other, line): (&Lane, &Line)| in_the_way(other) && !line.is_idle();
         if !wish.interrupt && connection.media.lanes.iter().any(busy) {
-            return Err(Refusal::wrong_state(
-                "A media operation for one participant is running; wait for it or cancel it.",
-            ));
+            return Err(self.busy_leg());
         }
         if wish.interrupt {
             self.cancel_lanes(call, |other| *other == lane || in_the_way(other));
@@ -210,6 +209,15 @@ impl World {
         line.waiting.push_back(op);
         self.start_next(call, &lane);
         Ok(())
+    }
+
+    /// Something for one participant is running, and nothing of the kind may run beside it.
+    pub(super) fn busy_leg(&self) -> Refusal {
+        let message = "A media operation for one participant is running; wait for it or cancel it.";
+        match self.config.behaviour.busy_leg {
+            BusyLeg::WrongState => Refusal::wrong_state(message),
+            BusyLeg::Conflict => Refusal::new(409, "8519", message),
+        }
     }
 
     fn lane_of(&self, call: &CallConnectionId, wish: &MediaWish) -> Lane {

@@ -48,6 +48,9 @@ pub const CHOICE_BY_PHRASE: Outcome =
     outcome(200, 8545, "Action completed, speech option matched.");
 /// A phrase chose nothing.
 pub const WRONG_PHRASE: Outcome = outcome(400, 8547, "Action failed, speech option not matched.");
+/// What was said could not be understood.
+pub const NOT_UNDERSTOOD: Outcome =
+    outcome(400, 8563, "Action failed, speech could not be recognized.");
 /// Nothing to say.
 pub const EMPTY_TEXT: Outcome =
     outcome(400, 8582, "Action failed, the text or SSML to play is empty.");

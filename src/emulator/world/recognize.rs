@@ -241,6 +241,11 @@ impl World {
     fn complete_words(&mut self, ticket: &OpTicket) {
         let confidence = self.config.behaviour.confidence;
         let Some(listening) = self.listening(ticket) else { return };
+        if listening.words.trim().is_empty() {
+            // Somebody made a sound that is no word.
+            return self
+                .end_op(ticket, News::of(EventKind::RecognizeFailed, outcomes::NOT_UNDERSTOOD));
+        }
         let result = json!({ "speech": listening.words, "confidence": confidence });
         let members = json!({ "recognitionType": "speech", "speechResult": result });
         self.complete(ticket, outcomes::DONE, members);

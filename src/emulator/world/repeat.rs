@@ -46,7 +46,11 @@ impl World {
         self.forget_old_answers();
         match self.repeats.answers.get(key) {
             None => Ok(Repetition::New),
-            Some((known, reply)) if known == request => Ok(Repetition::Again(reply.clone())),
+            Some((known, reply))
+                if known == request || !self.config.behaviour.reused_id_refused =>
+            {
+                Ok(Repetition::Again(reply.clone()))
+            }
             Some(_) => Err(Refusal::new(
                 400,
                 "RepeatabilityRequestIdReused",

@@ -36,9 +36,7 @@ impl World {
     ) -> Result<(), Refusal> {
         let connection = self.connected(call)?;
         if connection.media.lanes.keys().any(|lane| matches!(lane, Lane::Sub(_))) {
-            return Err(Refusal::wrong_state(
-                "A media operation for one participant is running; wait for it or cancel it.",
-            ));
+            return Err(self.busy_leg());
         }
         self.other(call, who)?;
         let connection = self.connections.get_mut(call).ok_or_else(Refusal::call_not_found)?;

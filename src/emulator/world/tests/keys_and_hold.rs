@@ -1,6 +1,7 @@
 //! Keys that are told one by one, and hold.
 
 use super::*;
+use crate::emulator::config::BusyLeg;
 
 fn watch(context: &str) -> Value {
     json!({ "targetParticipant": identifier(CALLER), "operationContext": context })
@@ -78,6 +79,16 @@ fn telling_keys_is_refused_beside_what_is_for_one_participant() {
     theatre.on(Operation::Play, &call, to_one);
     let refused = theatre.refused(Operation::StartContinuousDtmfRecognition, &call, watch("keys"));
     assert_eq!(refused, (400, "8501".to_owned()));
+    let mut strict = Theatre::new(|config| config.behaviour.busy_leg = BusyLeg::Conflict);
+    let other = strict.in_call(&[CALLER, AGENT]);
+    for expected in [None, Some((409, "8519".to_owned()))] {
+        let mut to_one = play("one");
+        to_one["playTo"] = json!([identifier(CALLER)]);
+        match expected {
+            None => drop(strict.on(Operation::Play, &other, to_one)),
+            Some(refusal) => assert_eq!(strict.refused(Operation::Play, &other, to_one), refusal),
+        }
+    }
     let mut nobody = watch("keys");
     nobody["targetParticipant"] = identifier("+14255550000");
     let refused = theatre.refused(Operation::StopContinuousDtmfRecognition, &call, nobody);
@@ -146,4 +157,30 @@ fn a_phone_holds_by_itself() {
     theatre.far(&call, CALLER, Deed::Resume);
     assert_eq!(held(&theatre), [false]);
     theatre.check_told(&["ParticipantsUpdated", "ParticipantsUpdated"]);
+}
+
+#[test]
+fn a_sound_that_is_no_word_is_not_understood() {
+    let mut theatre = Theatre::new(|_| ());
+    let (status, answer) = theatre.ask(
+        Operation::CreateCall,
+        Place::Nowhere,
+        &json!({
+            "targets": [identifier("+14255551313")], "callbackUri": CALLBACK,
+            "sourceCallerIdNumber": { "value": OURS },
+            "callIntelligenceOptions": { "cognitiveServicesEndpoint": "https://speech.example.test" },
+        }),
+    );
+    assert_eq!(status, 201, "{answer}");
+    let call = answer["callConnectionId"].as_str().expect("an id").to_owned();
+    theatre.pass(1_000);
+    theatre.told();
+    let ask = json!({
+        "recognizeInputType": "speech",
+        "recognizeOptions": { "targetParticipant": identifier("+14255551313") },
+    });
+    theatre.on(Operation::Recognize, &call, ask);
+    theatre.far(&call, "+14255551313", Deed::Say(" ".into()));
+    theatre.pass(500);
+    theatre.check_told(&["RecognizeFailed 400/8563"]);
 }
