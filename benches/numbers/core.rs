@@ -27,8 +27,9 @@ pub fn p1() {
         for (place, call) in calls.values_mut().enumerate() {
             let wants = wants(&context);
             let id = WaiterId((round * CALLS + place) as u64);
-            let wait = Input::Wait { id, wants, within: MINUTES, from_backlog: true };
-            call.step(Tick(round as u64), wait, &limits);
+            let asked = Tick(round as u64);
+            let wait = Input::Wait { id, wants, asked, within: MINUTES, from_backlog: true };
+            call.step(asked, wait, &limits);
         }
         let events = shuffled(round, &context);
         let began = cpu_time();

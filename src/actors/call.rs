@@ -311,7 +311,7 @@ impl Handler<Asked> for CallActor {
         }
         match asked.ask {
             Ask::Deliver(heard) => self.drive(Input::Event(heard), ctx),
-            Ask::WaitFor { id, wants, within, resume, reply } => {
+            Ask::WaitFor { id, wants, asked, within, resume, reply } => {
                 let from_backlog = resume.is_none();
                 let call = self.call.as_deref();
                 if !call.is_some_and(|call| nothing_since(call, &wants, resume)) {
@@ -321,7 +321,7 @@ impl Handler<Asked> for CallActor {
                     self.replies.reserve_exact(1);
                 }
                 self.replies.push((id, reply));
-                self.drive(Input::Wait { id, wants, within, from_backlog }, ctx);
+                self.drive(Input::Wait { id, wants, asked, within, from_backlog }, ctx);
             }
             Ask::Retime { id, within } => self.drive(Input::Retime { id, within }, ctx),
             Ask::CancelWait(id) => self.drive(Input::Cancel(id), ctx),

@@ -192,7 +192,9 @@ impl Calls {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Puts up a wait. When this returns, the wait stands before every event that comes later.
+    /// Puts up a wait. When this returns, the wait stands before every event that comes later. Its time
+    /// counts from here, however long it lies in mailboxes.
+    ///
     /// Dropping the returned [`Waiting`] cancels it.
     ///
     /// With `after`, only what came after that cursor counts, whoever else was told of it; nothing is
@@ -207,13 +209,14 @@ impl Calls {
         within: Duration,
         mut after: Option<Position>,
     ) -> Result<Waiting, Refusal> {
+        let asked = self.0.clock.now();
         loop {
             let id = WaiterId(self.next_id());
             let (reply, outcome) = oneshot::channel();
             let (past, since) = oneshot::channel();
             let resume = after.map(|after| Resume { after, past });
             let resuming = resume.is_some();
-            let ask = Ask::WaitFor { id, wants: wants.clone(), within, resume, reply };
+            let ask = Ask::WaitFor { id, wants: wants.clone(), asked, within, resume, reply };
             self.ask(call, ask).await?;
             let past = if resuming { since.await.unwrap_or_default() } else { CatchUp::default() };
             for position in &past.positions {

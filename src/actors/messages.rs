@@ -14,7 +14,7 @@ use crate::pure::call::{
     Call, CallView, Cause, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
 };
 use crate::pure::replay::Restored;
-use crate::pure::time::Position;
+use crate::pure::time::{Position, Tick};
 use crate::wire::identifiers::CallConnectionId;
 
 /// How a wait ended.
@@ -30,7 +30,9 @@ pub enum Ask {
         id: WaiterId,
         /// What.
         wants: Wants,
-        /// For how long.
+        /// When it was asked, which is before this lay in mailboxes.
+        asked: Tick,
+        /// For how long, from then.
         within: Duration,
         /// Only what comes after this counts.
         resume: Option<Resume>,

@@ -218,12 +218,12 @@ impl RegistryActor {
                     }
                 }
             }
-            Ask::WaitFor { id, wants, within, resume, reply } => {
+            Ask::WaitFor { id, wants, asked, within, resume, reply } => {
                 let from_backlog = resume.is_none();
                 if !nothing_since(remains, &wants, resume) {
                     return;
                 }
-                let wait = Input::Wait { id, wants, within, from_backlog };
+                let wait = Input::Wait { id, wants, asked, within, from_backlog };
                 let answer = remains.step(now, wait, limits);
                 let answer = answer.into_iter().find_map(|effect| match effect {
                     Effect::Tell(_, heard) => Some(Ok(heard)),

@@ -187,7 +187,7 @@ impl Emulator {
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use std::time::{Duration, Instant};
+    /// # use std::time::Duration;
     /// # use switchhook::app::{App, Listeners};
     /// # use switchhook::client::{ConnectOutcome, NewCall, WaitError};
     /// # use switchhook::clock::ManualClock;
@@ -220,11 +220,9 @@ impl Emulator {
     /// assert_eq!(call.connected().await?, ConnectOutcome::Connected);
     ///
     /// // Nobody presses a key. The service waits for four minutes, and we do not.
-    /// let began = Instant::now();
     /// let keys = call.wait_for(Wants::kinds(&[EventKind::RecognizeCompleted])).await?;
     /// emulator.advance(Duration::from_secs(4 * 60)).await;
     /// assert!(matches!(keys.outcome().await, Err(WaitError::TimedOut { .. })));
-    /// assert!(began.elapsed() < Duration::from_secs(5));
     /// # service.drain().await;
     /// # emulator.stop().await;
     /// # Ok(())

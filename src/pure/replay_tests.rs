@@ -58,7 +58,8 @@ impl Before {
     fn wait(mut self, ago_ms: i64, wants: Wants) -> Self {
         let at = moment(STOPPED_MS - ago_ms).tick;
         let within = Duration::from_secs(600);
-        let wait = Input::Wait { id: WaiterId(1), wants, within, from_backlog: true };
+        let id = WaiterId(1);
+        let wait = Input::Wait { id, wants, asked: at, within, from_backlog: true };
         for effect in self.call.step(at, wait, &Limits::default()) {
             if let crate::pure::call::Effect::Remark(position, remark) = effect {
                 for (heard, noted) in &mut self.lines {
@@ -193,8 +194,9 @@ fn c9_a_late_wait_for_the_end_gets_it_from_a_snapshot_too() {
     let mut call = only(before.restart(0)).call;
     let wants = Wants::kinds(&[EventKind::CallDisconnected]);
     let within = Duration::from_secs(1);
-    let wait = Input::Wait { id: WaiterId(1), wants, within, from_backlog: true };
-    let effects = call.step(moment(STOPPED_MS).tick, wait, &Limits::default());
+    let (id, asked) = (WaiterId(1), moment(STOPPED_MS).tick);
+    let wait = Input::Wait { id, wants, asked, within, from_backlog: true };
+    let effects = call.step(asked, wait, &Limits::default());
     let told = effects.iter().any(|effect| {
         matches!(effect, crate::pure::call::Effect::Tell(_, heard) if heard.position == Position(4))
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::wants::{Condition, Wants};
 use crate::pure::notes::Remark;
-use crate::pure::time::Position;
+use crate::pure::time::{Position, Tick};
 use crate::wire::events::{CallEvent, EventKind};
 use crate::wire::identifiers::{CorrelationId, ServerCallId};
 
@@ -52,7 +52,9 @@ pub enum Input {
         id: WaiterId,
         /// What.
         wants: Wants,
-        /// For how long, from now.
+        /// When it was asked: it may have been under way for a while.
+        asked: Tick,
+        /// For how long, from then.
         within: Duration,
         /// Whether an event that came before may answer it. Not when the asker has read on from a
         /// cursor: it knows what came before.

@@ -184,20 +184,20 @@ impl Call {
         match input {
             Input::Event(heard) => self.hear(now, heard, None, limits, effects),
             Input::Replay(heard, past) => self.hear(now, heard, Some(past), limits, effects),
-            Input::Wait { id, wants, within, from_backlog } => {
+            Input::Wait { id, wants, asked, within, from_backlog } => {
                 self.stirred = now;
                 let kept = if from_backlog { self.backlog.take(&wants) } else { None };
                 if let Some(heard) = kept {
                     effects.push(Effect::Remark(heard.position, Remark::TAKEN));
                     effects.push(Effect::Tell(id, heard));
                 } else {
-                    let mut waiter = Waiter::new(id, wants, now, now + within);
+                    let mut waiter = Waiter::new(id, wants, asked, asked + within);
                     if from_backlog {
                         let away = self.backlog.filtered_out(&waiter.wants);
                         let latest: Vec<_> = away.take(NEAR_MISSES).collect();
                         waiter.turned_away(latest);
                     }
-                    self.wait(waiter, limits, effects);
+                    self.wait(now, waiter, limits, effects);
                 }
             }
             Input::Retime { id, within } => {
@@ -382,8 +382,9 @@ impl Call {
         known.correlation = known.correlation.take().or(identity.correlation);
     }
 
-    fn wait(&mut self, waiter: Waiter, limits: &Limits, effects: &mut Vec<Effect>) {
-        if waiter.until == waiter.since {
+    /// A wait whose time was up before it got here has only looked, like one of no time at all.
+    fn wait(&mut self, now: Tick, waiter: Waiter, limits: &Limits, effects: &mut Vec<Effect>) {
+        if waiter.until <= now {
             let near_misses = self.near_misses(&waiter, limits);
             effects.push(Effect::End(waiter.id, WaitEnd::TimedOut(near_misses)));
         } else if self.waiters.len() >= limits.waiters {

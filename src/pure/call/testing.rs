@@ -95,7 +95,7 @@ pub fn kinds(kinds: &[EventKind]) -> Wants {
 pub struct Stage {
     pub call: Call,
     pub limits: Limits,
-    now: Tick,
+    pub now: Tick,
 }
 
 const OPENED: Tick = Tick(1_000_000);
@@ -132,7 +132,8 @@ impl Stage {
 
     pub fn wait_for(&mut self, id: u64, wants: Wants, ms: u64) -> Vec<Effect> {
         let within = Duration::from_millis(ms);
-        self.step(Input::Wait { id: WaiterId(id), wants, within, from_backlog: true })
+        let (id, asked) = (WaiterId(id), self.now);
+        self.step(Input::Wait { id, wants, asked, within, from_backlog: true })
     }
 
     pub fn poll(&mut self, id: u64, wants: Wants) -> Vec<Effect> {
@@ -142,7 +143,14 @@ impl Stage {
     /// Waits from a cursor on: what came before does not count.
     pub fn wait_on(&mut self, id: u64, wants: Wants, ms: u64) -> Vec<Effect> {
         let within = Duration::from_millis(ms);
-        self.step(Input::Wait { id: WaiterId(id), wants, within, from_backlog: false })
+        let (id, asked) = (WaiterId(id), self.now);
+        self.step(Input::Wait { id, wants, asked, within, from_backlog: false })
+    }
+
+    /// A wait for four minutes that gets here only now.
+    pub fn wait_asked(&mut self, id: u64, asked: Tick, wants: Wants) -> Vec<Effect> {
+        let (id, within) = (WaiterId(id), Duration::from_millis(4 * MINUTE));
+        self.step(Input::Wait { id, wants, asked, within, from_backlog: true })
     }
 
     pub fn retime(&mut self, id: u64, ms: u64) -> Vec<Effect> {

@@ -198,7 +198,8 @@ impl World {
         let wants = Wants::kinds(std::slice::from_ref(&client.kind))
             .context(client.context.as_str().into());
         let within = Duration::from_millis(client.until.saturating_sub(self.now));
-        let wait = Input::Wait { id: client.id, wants, within, from_backlog: false };
+        let (id, asked) = (client.id, moment(self.now).tick);
+        let wait = Input::Wait { id, wants, asked, within, from_backlog: false };
         self.service.drive(&client.call, wait, self.now);
     }
 

@@ -112,7 +112,8 @@ impl Rehearsal {
     fn play(&mut self, number: usize, line: &Line) -> Result<Vec<Effect>, TestCaseError> {
         let Some(happening) = self.happening(line) else { return Ok(Vec::new()) };
         let [_, index, _] = self.call.waiters.held();
-        let mut effects = self.call.step(Tick(self.now), happening.input(), &self.limits);
+        let now = Tick(self.now);
+        let mut effects = self.call.step(now, happening.input(now), &self.limits);
         self.past.note(self.now, &happening, &effects);
         effects.retain(|effect| !matches!(effect, Effect::Remark(..)));
         let expected = self.model.step(self.now, &happening);

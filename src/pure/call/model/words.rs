@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::testing::{context, heard_with, only, roster};
 use super::super::{Cause, Heard, Identity, Input, SubscriptionId, WaiterId, Wants};
+use crate::pure::time::Tick;
 use crate::wire::events::EventKind;
 
 /// The few types that scripts speak of, by full name or short.
@@ -137,13 +138,13 @@ impl Wish {
 
 impl Happening {
     /// The same, in the words of the call.
-    pub fn input(&self) -> Input {
+    pub fn input(&self, now: Tick) -> Input {
         let time = Duration::from_millis;
         match self.clone() {
             Self::Hear(event) => Input::Event(event.heard),
             Self::Wait { id, wish, within, from_backlog } => {
                 let (id, wants) = (WaiterId(id), wish.wants());
-                Input::Wait { id, wants, within: time(within), from_backlog }
+                Input::Wait { id, wants, asked: now, within: time(within), from_backlog }
             }
             Self::Retime { id, within } => Input::Retime { id: WaiterId(id), within: time(within) },
             Self::Cancel(id) => Input::Cancel(WaiterId(id)),

@@ -107,11 +107,24 @@ fn c8_a_timeout_of_zero_polls() {
 }
 
 #[test]
+fn c8_the_time_counts_from_when_it_was_asked_however_late_that_gets_here() {
+    let mut stage = Stage::new();
+    stage.claim();
+    let asked = stage.now;
+    stage.at(3 * MINUTE).wait_asked(1, asked, Wants::any());
+    assert_eq!(stage.wakes_at(), Some(4 * MINUTE));
+    assert_eq!(stage.at(4 * MINUTE).wake(), [timed_out(1)]);
+    assert_eq!(stage.wait_asked(2, asked, Wants::any()), [timed_out(2)]);
+    stage.hear(&play(1));
+    assert_eq!(stage.wait_asked(3, asked, Wants::any()), [tell(3, &play(1))], "it has looked");
+}
+
+#[test]
 fn c8_an_endless_timeout_is_no_overflow() {
     let mut stage = Stage::new();
     let forever = std::time::Duration::MAX;
-    let wait =
-        Input::Wait { id: WaiterId(1), wants: Wants::any(), within: forever, from_backlog: true };
+    let (id, wants, asked) = (WaiterId(1), Wants::any(), stage.now);
+    let wait = Input::Wait { id, wants, asked, within: forever, from_backlog: true };
     assert_eq!(stage.step(wait), []);
     assert_eq!(stage.at(400 * DAY).wake(), []);
     let event = play(1);
