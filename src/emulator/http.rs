@@ -12,15 +12,16 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::api::{self, ApiRequest};
-use super::auth::{Guard, Signed};
+use super::auth::Guard;
 use super::own_clock;
 use super::own_routes;
 use super::page;
 use super::recording_routes;
-use super::router::{Route, route};
 use super::shell::Shell;
 use super::trace_routes;
 use super::world::{Refusal, Reply};
+use crate::pure::proof::Signed;
+use crate::wire::calling::{Route, route};
 
 /// Names a request in the caller's own log; it is sent back.
 const CLIENT_ID: &str = "x-ms-client-request-id";

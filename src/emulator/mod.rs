@@ -24,7 +24,6 @@ mod pcm;
 mod phone_book;
 mod recording_config;
 mod recording_routes;
-mod router;
 mod shell;
 mod sockets;
 mod sound;

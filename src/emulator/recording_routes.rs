@@ -6,9 +6,9 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
-use super::auth::Signed;
 use super::http::{Door, Request, refused};
 use super::world::Refusal;
+use crate::pure::proof::Signed;
 
 const PREFIX: &str = "/v1/objects/";
 

@@ -9,6 +9,7 @@ pub mod filter;
 pub mod notes;
 pub mod operations;
 pub mod pace;
+pub mod proof;
 pub mod replay;
 pub mod retry;
 pub mod routing;

@@ -5,6 +5,7 @@ mod models;
 mod operation;
 mod recording;
 mod requests;
+mod route;
 mod streams;
 
 pub use joining::*;
@@ -12,6 +13,7 @@ pub use models::*;
 pub use operation::{Method, Operation, Place, segment};
 pub use recording::*;
 pub use requests::{Nothing, RequestModel, WithContext};
+pub use route::{Route, route};
 pub use streams::*;
 
 /// The API version that Switchhook speaks and that the emulator emulates.

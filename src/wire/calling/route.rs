@@ -5,7 +5,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::wire::calling::{Operation, Place};
+use super::{Operation, Place};
 use crate::wire::identifiers::CallConnectionId;
 
 /// What a method and a path lead to.
