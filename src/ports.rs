@@ -11,12 +11,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::Stream;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::wire::calling::{Operation, Place, RequestModel};
 use crate::wire::identifiers::CallConnectionId;
 
+pub use crate::pure::forwarding::Posted;
 pub use crate::pure::notes::Remark;
 pub use crate::pure::time::{Position, Tick};
 pub use numbers::{HistoryPage, ListedChange, NumberStore, NumberStoreError, Past};
@@ -94,12 +97,21 @@ pub enum LineKind {
     Trying,
     /// It is settled what became of a ringing call.
     Settled,
+    /// About forwarding an event to a caller of the gateway.
+    Forward,
 }
 
 impl LineKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Heard, Self::Rang, Self::Claimed, Self::Closed, Self::Trying, Self::Settled];
+    pub const ALL: [Self; 7] = [
+        Self::Heard,
+        Self::Rang,
+        Self::Claimed,
+        Self::Closed,
+        Self::Trying,
+        Self::Settled,
+        Self::Forward,
+    ];
 
     /// The number that stands for it in files.
     pub fn code(self) -> u8 {
@@ -110,6 +122,7 @@ impl LineKind {
             Self::Closed => 4,
             Self::Trying => 5,
             Self::Settled => 6,
+            Self::Forward => 8,
         }
     }
 
@@ -127,6 +140,7 @@ impl LineKind {
             Self::Closed => "closed",
             Self::Trying => "trying",
             Self::Settled => "settled",
+            Self::Forward => "forward",
         }
     }
 }
@@ -310,7 +324,7 @@ pub struct Answer {
     /// One of the operation's success statuses.
     pub status: u16,
     /// JSON, or empty.
-    pub body: bytes::Bytes,
+    pub body: Bytes,
 }
 
 /// Why a request to Azure failed, after all retries.
@@ -372,6 +386,63 @@ impl UpstreamError {
 pub trait CallAutomation: Send + Sync {
     /// Signs and sends, retries by the vendor's rules, gives the answer or why there is none.
     fn send(&self, request: Request) -> Later<'_, Result<Answer, UpstreamError>>;
+}
+
+/// Somebody else's request, to be signed with our key and passed on once, as it is.
+pub struct Passage {
+    /// Which operation.
+    pub operation: Operation,
+    /// Path and query, exactly as they are to be sent.
+    pub target: String,
+    /// Headers beside those of the signature.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Bytes,
+}
+
+/// The parts of a body, as they come.
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, String>> + Send>>;
+
+/// An answer, whatever it says.
+pub struct Passed {
+    /// HTTP status.
+    pub status: u16,
+    /// Its headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: BodyStream,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPassed {
+    /// Nothing was sent.
+    #[error("the call service could not be reached: {0}")]
+    NotSent(String),
+    /// It was sent, and the connection broke.
+    #[error("the call service broke off: {0}")]
+    BrokenOff(String),
+    /// It was sent, and no answer came in time.
+    #[error("the call service did not answer in time")]
+    TimedOut,
+    /// Nothing was sent, because the last requests got no answer either.
+    #[error("the call service has not answered for a while; it is asked again in {} ms", .0.as_millis())]
+    Resting(Duration),
+    /// The target cannot be sent as it is.
+    #[error("an id of the request cannot stand in a path")]
+    BadTarget,
+}
+
+/// The way to Azure for requests that are not ours.
+pub trait Passing: Send + Sync {
+    /// Signs and sends, once.
+    fn pass(&self, passage: Passage) -> Later<'_, Result<Passed, NotPassed>>;
+}
+
+/// The way to the URLs of callers.
+pub trait Messenger: Send + Sync {
+    /// Posts a body to a URL, once, with this `Authorization`.
+    fn post(&self, url: &str, body: Bytes, authorization: Option<&str>) -> Later<'static, Posted>;
 }
 
 /// A key with which the call service signs its callbacks.

@@ -179,12 +179,12 @@ fn query(extra: &str) -> String {
 }
 
 /// The authority as it stands in the Host header: with the port, unless it is the scheme's own.
-fn host(url: &Url) -> String {
+pub(super) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn verb(method: Method) -> reqwest::Method {
+pub(super) fn verb(method: Method) -> reqwest::Method {
     match method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
@@ -193,7 +193,7 @@ fn verb(method: Method) -> reqwest::Method {
 }
 
 /// `Fri, 21 Nov 2025 08:30:00 GMT`.
-fn http_date(at: Timestamp) -> String {
+pub(super) fn http_date(at: Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 

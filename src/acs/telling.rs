@@ -7,6 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::attempt::Reply;
+use crate::ports::NotPassed;
 use crate::wire::calling::Operation;
 
 /// What became of an attempt, as the metric `switchhook_upstream_requests_total` sorts it.
@@ -20,9 +21,8 @@ fn class(reply: &Reply) -> &'static str {
     }
 }
 
-/// One attempt has ended.
-pub(super) fn attempted(operation: Operation, id: Uuid, reply: &Reply, took: Duration) {
-    let (operation, class) = (operation.label(), class(reply));
+fn count(operation: Operation, class: &'static str, took: Duration) {
+    let operation = operation.label();
     metrics::counter!(
         "switchhook_upstream_requests_total",
         "operation" => operation,
@@ -31,6 +31,13 @@ pub(super) fn attempted(operation: Operation, id: Uuid, reply: &Reply, took: Dur
     .increment(1);
     metrics::histogram!("switchhook_upstream_request_seconds", "operation" => operation)
         .record(took.as_secs_f64());
+}
+
+/// One attempt has ended.
+pub(super) fn attempted(operation: Operation, id: Uuid, reply: &Reply, took: Duration) {
+    let class = class(reply);
+    count(operation, class, took);
+    let operation = operation.label();
     let took_ms = took.as_millis();
     tracing::debug!(operation, class, took_ms, client_request_id = %id, "call service asked");
 }
@@ -47,4 +54,24 @@ pub(super) fn retrying(operation: Operation, id: Uuid, reply: &Reply, after: Dur
         client_request_id = %id,
         "call service will be asked again"
     );
+}
+
+/// A request of the gateway was passed on, or got no answer. The status decides the class.
+pub(super) fn passed(operation: Operation, answer: Result<u16, &NotPassed>, took: Duration) {
+    let class = match answer {
+        Ok(429) => "throttled",
+        Ok(408 | 500..) => "failed",
+        Ok(400..) => "refused",
+        Ok(_) => "success",
+        Err(_) => "unreachable",
+    };
+    count(operation, class, took);
+    if let Err(error) = answer {
+        tracing::warn!(operation = operation.label(), %error, "a request could not be passed on");
+    }
+}
+
+/// Whether requests of the gateway are turned away because the call service does not answer.
+pub(super) fn breaker(open: bool) {
+    metrics::gauge!("switchhook_gateway_breaker_open").set(f64::from(u8::from(open)));
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Certificate, Client, Response, Url, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Response, Url, redirect};
 
 use super::errors::causes;
 
@@ -76,16 +76,23 @@ impl Transport {
     /// Sets up a connection pool. Redirects are answers, not orders: a signature must not travel
     /// elsewhere.
     pub(super) fn client(&self) -> Result<Client, BadTransport> {
-        Client::builder()
+        self.client_with(|builder| builder)
+    }
+
+    /// … with more to say about it.
+    pub(super) fn client_with(
+        &self,
+        more: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Client, BadTransport> {
+        let builder = Client::builder()
             .user_agent(concat!("switchhook/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .referer(false)
             .connect_timeout(self.connect_timeout)
             .timeout(self.attempt_timeout)
             .pool_max_idle_per_host(self.idle_connections)
-            .tls_certs_merge(self.extra_authorities()?)
-            .build()
-            .map_err(|error| BadTransport::Client(causes(&error)))
+            .tls_certs_merge(self.extra_authorities()?);
+        more(builder).build().map_err(|error| BadTransport::Client(causes(&error)))
     }
 
     fn extra_authorities(&self) -> Result<Vec<Certificate>, BadTransport> {

@@ -9,6 +9,7 @@ use actix::dev::SendError;
 use actix::{Actor, Addr, Arbiter};
 use tokio::sync::{mpsc, oneshot};
 
+use super::forwarder::ForwardTo;
 use super::messages::{
     Ask, Asked, CatchUp, FindByAnyId, ListCalls, Listener, LookAtShard, Restore, Resume, Route,
     ShardView, StopWaiting, WritePage,
@@ -23,7 +24,7 @@ use crate::ports::{Clock, Journal, JournalError, Line, LineKind, Position, Recor
 use crate::pure::call::{
     CallView, Cause, Heard, Identity, Limits, Phase, SubscriptionId, WaiterId, Wants,
 };
-use crate::pure::notes::{Claimed, Closed};
+use crate::pure::notes::{Claimed, Closed, Forward};
 use crate::pure::replay::Replayed;
 use crate::wire::events::CallEvent;
 use crate::wire::identifiers::CallConnectionId;
@@ -165,17 +166,39 @@ impl Calls {
     /// # Errors
     /// The first [`Refusal`]; the sender should send the whole batch again, repeats have no effect.
     pub async fn deliver(&self, events: Vec<CallEvent>) -> Result<(), Refusal> {
+        self.deliver_to(events, None).await
+    }
+
+    /// … and has them forwarded as well. That they are to be is as safe as the events are.
+    ///
+    /// # Errors
+    /// As [`Self::deliver`].
+    pub async fn deliver_to(
+        &self,
+        events: Vec<CallEvent>,
+        forward: Option<ForwardTo<'_>>,
+    ) -> Result<(), Refusal> {
         let at = self.0.clock.wall();
         let received_ms = at.as_millisecond();
         let line =
             |event: &CallEvent| Line { kind: LineKind::Heard, at, text: Arc::clone(&event.raw) };
-        let lines = events.iter().map(line).collect();
+        let mut lines: Vec<_> = events.iter().map(line).collect();
+        let mut owed = Vec::new();
+        let since = forward.as_ref().map(|_| self.0.clock.now()).unwrap_or_default();
+        if let Some(forward) = &forward {
+            let note = Forward::Owed { to: Arc::clone(&forward.to), back: lines.len() as u64 };
+            let line = Line { kind: LineKind::Forward, at, text: note.text() };
+            lines.extend(std::iter::repeat_n(line, events.len()));
+        }
         let mut events = events.into_iter();
         let mut refused = None;
         let mut uncertain = Vec::new();
         let kept = self.0.journal.append(lines, &mut |first| {
             for (place, event) in (first.0..).zip(events.by_ref()) {
                 let call = event.call.clone();
+                if let Some(forward) = &forward {
+                    owed.push(forward.owed(Position(place), &event, since));
+                }
                 let event = Arc::new(event);
                 let heard = Heard { position: Position(place), received_ms, event };
                 match self.route(call, Ask::Deliver(heard)) {
@@ -183,6 +206,9 @@ impl Calls {
                     Ok(None) => {}
                     Err(refusal) => refused = Some(refusal),
                 }
+            }
+            if let Some(forward) = &forward {
+                forward.forwarder.owe(std::mem::take(&mut owed));
             }
         });
         kept.await?;

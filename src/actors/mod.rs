@@ -6,6 +6,8 @@
 
 pub mod call;
 mod calls;
+pub mod forwarder;
+mod forwarder_telling;
 pub mod messages;
 pub mod recovery;
 pub mod registry;

@@ -12,7 +12,7 @@ use crate::pure::notes::{Claimed, Closed, Remark};
 use crate::pure::replay::{Replay, Replayed};
 use crate::pure::time::Moment;
 
-/// Reads everything that a restart needs. Lines of other matters go to `other`. What cannot be read is
+/// Reads everything that a restart needs. Lines of other matters go to `other`, which says whether it could read them. What cannot be read is
 /// counted and told, and costs its neighbours nothing. Blocks; for the time before anything is served.
 ///
 /// # Errors
@@ -21,7 +21,7 @@ pub fn recover(
     journal: &dyn Journal,
     limits: &Limits,
     now: Moment,
-    other: &mut dyn FnMut(&Record),
+    other: &mut dyn FnMut(&Record) -> bool,
 ) -> Result<Replayed, JournalError> {
     let mut replay = Replay::new(limits, now);
     let mut unreadable = 0_u64;
@@ -43,7 +43,7 @@ fn line(
     replay: &mut Replay,
     record: Record,
     remark: Remark,
-    other: &mut dyn FnMut(&Record),
+    other: &mut dyn FnMut(&Record) -> bool,
 ) -> bool {
     let at_ms = record.line.at.as_millisecond();
     match record.line.kind {
@@ -56,10 +56,7 @@ fn line(
             let read = serde_json::from_str::<Closed>(&record.line.text);
             read.map(|note| replay.closed(&note.call, note.cause, at_ms)).is_ok()
         }
-        LineKind::Rang | LineKind::Trying | LineKind::Settled => {
-            other(&record);
-            true
-        }
+        LineKind::Rang | LineKind::Trying | LineKind::Settled | LineKind::Forward => other(&record),
     }
 }
 

@@ -39,8 +39,8 @@ pub struct Ready {
     pub emulator: String,
     /// What SDKs take to talk to the emulator.
     pub connection_string: String,
-    /// What SDKs will take to talk to Switchhook's gateway; its routes are not built yet.
-    pub gateway_connection_string: Option<String>,
+    /// What SDKs take to talk to Switchhook's gateway.
+    pub gateway_connection_string: String,
     /// Where Event Grid delivers, with its key.
     pub event_grid_url: String,
     /// Where mid-call events are posted, with its key.
@@ -71,6 +71,10 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
     settings.store.ephemeral = true;
     fill_secret(&mut settings.event_grid.key);
     fill_secret(&mut settings.callbacks.key);
+    if settings.gateway.access_key.is_empty() {
+        // The emulator's well-known key: it protects nothing here either.
+        settings.gateway.access_key = settings.emulator.access_key.clone();
+    }
     let listeners = Listeners::bind(&settings)?;
     settings.public.base_url = listeners.public_url();
     let url = |url: Option<Secret>| url.map(|url| url.expose().to_owned()).unwrap_or_default();
@@ -90,7 +94,11 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
         private: app.private_url().to_owned(),
         emulator: emulator.base_url(),
         connection_string: emulator.connection_string(),
-        gateway_connection_string: None,
+        gateway_connection_string: format!(
+            "endpoint={}/;accesskey={}",
+            app.private_url(),
+            settings.gateway.access_key.expose()
+        ),
         event_grid_url,
         callback_url,
         admin_token: None,

@@ -26,6 +26,7 @@ use doors::Inside;
 pub use listeners::Listeners;
 
 use crate::actors::Calls;
+use crate::actors::forwarder::Forwarder;
 use crate::actors::recovery::{Rounds, keep_short, round};
 use crate::actors::routing::{
     ChangeError, NeededSince, PutNumber, Retire, RoutingActor, RoutingRecovery,
@@ -33,7 +34,10 @@ use crate::actors::routing::{
 use crate::actors::verifier::Verifier;
 use crate::client::Client;
 use crate::http::private::probes::{Readiness, Unready};
-use crate::ports::{CallAutomation, Clock, JournalError, JournalState, Position, Record, sleep};
+use crate::ports::{
+    CallAutomation, Clock, JournalError, JournalState, LineKind, Position, Record, sleep,
+};
+use crate::pure::forwarding::ForwardReplay;
 use crate::pure::routing::{AssignmentError, Draft, Key, KeyError};
 use crate::pure::time::Moment;
 use crate::settings::Settings;
@@ -109,6 +113,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     drain: Duration,
     keeper: Option<JoinHandle<()>>,
+    forwarder: Forwarder,
     file: Option<Arc<RedbJournal>>,
     number_file: Option<Arc<NumberFile>>,
     _greeter: Addr<Greeter>,
@@ -122,10 +127,12 @@ fn rounds(settings: &Settings) -> Rounds {
     }
 }
 
-/// From where on the routing needs its lines.
-async fn needed_since(routing: Addr<RoutingActor>) -> Option<Position> {
+/// From where on the routing and the forwarder need their lines.
+async fn needed_since(routing: Addr<RoutingActor>, forwarder: Forwarder) -> Option<Position> {
     // An actor that is gone is not there to be made again from them.
-    routing.send(NeededSince).await.unwrap_or_default()
+    let routing = routing.send(NeededSince).await.unwrap_or_default();
+    let forwarder = forwarder.needed_since().await;
+    routing.into_iter().chain(forwarder).min()
 }
 
 /// Unready from the moment on at which nothing can be made safe any more.
@@ -172,7 +179,14 @@ impl App {
         let ringing = parts::routing(settings, callback_url);
         let now = Moment { tick: clock.now(), wall: clock.wall() };
         let mut rang = RoutingRecovery::new(&ringing, now);
-        let mut line = |record: &Record| rang.line(record);
+        let mut owed = ForwardReplay::default();
+        let mut line = |record: &Record| match record.line.kind {
+            LineKind::Forward => owed.line(record.position, &record.line.text),
+            _ => {
+                rang.line(record);
+                true
+            }
+        };
         let doubtful =
             recovered::bring_back(&calls, &config.limits, clock.as_ref(), &mut line).await?;
         let client =
@@ -198,7 +212,11 @@ impl App {
         verifier.check_all(doubtful);
         let readiness = Arc::new(Readiness::new(Arc::clone(verifier.progress())));
         actix::spawn(watch_journal(journal.state(), Arc::clone(&readiness)));
+        let forwarder = parts::forwarder(settings, &clock, &journal)?;
+        let forwarder = Forwarder::start(forwarder, owed.finish()).await?;
         let inside = Inside {
+            forwarder: forwarder.clone(),
+            targets: Arc::new(parts::targets(settings, callback_url)),
             calls: calls.clone(),
             routing: routing.clone(),
             journal,
@@ -209,8 +227,8 @@ impl App {
         };
         let doors = inside.doors(settings)?;
         let keeper = file.is_some().then(|| {
-            let routing = routing.clone();
-            let needed = move || needed_since(routing.clone());
+            let (routing, forwarder) = (routing.clone(), forwarder.clone());
+            let needed = move || needed_since(routing.clone(), forwarder.clone());
             actix::spawn(keep_short(calls.clone(), Arc::clone(&clock), rounds(settings), needed))
         });
         let servers = listeners.serve(settings, &doors)?;
@@ -228,6 +246,7 @@ impl App {
             clock,
             drain: settings.drain.timeout,
             keeper,
+            forwarder,
             file,
             number_file: numbers.file,
             _greeter: greeter,
@@ -318,7 +337,7 @@ impl App {
         if let Some(keeper) = &self.keeper {
             keeper.abort();
             let newest = self.calls.journal().state().borrow().newest;
-            let needed = needed_since(self.routing.clone()).await;
+            let needed = needed_since(self.routing.clone(), self.forwarder.clone()).await;
             if let Err(error) = round(&self.calls, newest, needed).await {
                 tracing::warn!(%error, "calls could not be written down; the next start takes longer");
             }

@@ -8,16 +8,19 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::value::RawValue;
 
 use super::StartError;
-use crate::acs::{Azure, AzureConfig, OpenIdKeys, Transport};
+use crate::acs::{Azure, AzureConfig, HttpMessenger, OpenIdKeys, Relay, Transport};
 use crate::actors::CallsConfig;
+use crate::actors::forwarder::ForwarderParts;
 use crate::actors::routing::RoutingSettings;
 use crate::http::private::auth::{Role, Token};
 use crate::http::public::secret::Secret;
 use crate::http::public::token::{TokenCheck, TokenConfig};
 use crate::ports::{Clock, Journal, NumberStore, Past};
+use crate::pure::breaker::BreakerRules;
 use crate::pure::call::Limits;
+use crate::pure::forwarding::{ForwardLimits, Patience, Targets};
 use crate::pure::routing::{Change, Changed, Draft, GuardLimits, MemoryLimits, Table, WriteError};
-use crate::pure::signing::ConnectionString;
+use crate::pure::signing::{AccessKey, ConnectionString};
 use crate::settings::{self, Settings};
 use crate::storage::journal::{JournalConfig, RedbJournal};
 use crate::storage::memory::MemoryJournal;
@@ -39,13 +42,62 @@ fn transport(settings: &Settings) -> Transport {
     }
 }
 
-pub(super) fn azure(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Azure, StartError> {
+fn azure_config(settings: &Settings) -> Result<AzureConfig, StartError> {
     let given = settings.azure.connection_string.expose();
     let connection =
         ConnectionString::parse(given).map_err(|error| bad("azure.connection_string", error))?;
     let mut config = AzureConfig { transport: transport(settings), ..AzureConfig::new(connection) };
     config.rules.attempts = settings.azure.max_attempts;
-    Azure::new(config, Arc::clone(clock)).map_err(|error| bad("azure", error))
+    Ok(config)
+}
+
+pub(super) fn azure(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Azure, StartError> {
+    Azure::new(azure_config(settings)?, Arc::clone(clock)).map_err(|error| bad("azure", error))
+}
+
+/// The gateway's way to Azure.
+pub(super) fn relay(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Relay, StartError> {
+    let given = &settings.gateway;
+    let rules = BreakerRules { failures: given.breaker_failures, pause: given.breaker_pause };
+    Relay::new(azure_config(settings)?, rules, Arc::clone(clock))
+        .map_err(|error| bad("azure", error))
+}
+
+/// Where events of the gateway's callers go. Whoever knows the secret of the callback URL may say so.
+pub(super) fn targets(settings: &Settings, callback_url: &str) -> Targets {
+    let secret = settings.callbacks.key.expose();
+    Targets::new(callback_url, secret, settings.forward.allow_link_local)
+}
+
+/// How they get there.
+pub(super) fn forwarder(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    journal: &Arc<dyn Journal>,
+) -> Result<ForwarderParts, StartError> {
+    let given = &settings.forward;
+    let transport = Transport { attempt_timeout: given.request_timeout, ..transport(settings) };
+    let messenger = HttpMessenger::new(&transport, given.allow_link_local)
+        .map_err(|error| bad("forward", error))?;
+    let limits = ForwardLimits {
+        patience: Patience {
+            first_pause: given.first_pause,
+            longest_pause: given.longest_pause,
+            give_up_after: given.give_up_after,
+        },
+        pending: given.pending,
+        at_once: given.at_once,
+        dead_letters: given.dead_letters,
+    };
+    let (clock, journal) = (Arc::clone(clock), Arc::clone(journal));
+    Ok(ForwarderParts { limits, messenger: Arc::new(messenger), clock, journal })
+}
+
+/// The key with which callers of the gateway sign.
+pub(super) fn gateway_key(settings: &Settings) -> Result<Option<AccessKey>, StartError> {
+    let given = &settings.gateway.access_key;
+    let read = || AccessKey::from_base64(given.expose());
+    (!given.is_empty()).then(read).transpose().map_err(|error| bad("gateway.access_key", error))
 }
 
 pub(super) fn token_check(

@@ -15,7 +15,7 @@ pub(super) async fn bring_back(
     calls: &Calls,
     limits: &Limits,
     clock: &dyn Clock,
-    other: &mut dyn FnMut(&Record),
+    other: &mut dyn FnMut(&Record) -> bool,
 ) -> Result<Vec<CallConnectionId>, JournalError> {
     let now = Moment { tick: clock.now(), wall: clock.wall() };
     let journal = Arc::clone(calls.journal());

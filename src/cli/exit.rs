@@ -154,7 +154,7 @@ mod tests {
             let expected = match name {
                 "unauthorized" | "forbidden" => Exit::NotPermitted,
                 "not_found" | "call_not_found" | "number_not_found" | "version_not_found"
-                | "version_gone" => Exit::NotFound,
+                | "letter_not_found" | "version_gone" => Exit::NotFound,
                 "wait_timed_out" => Exit::TimedOut,
                 "redirect_cycle"
                 | "too_many_numbers"

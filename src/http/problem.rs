@@ -47,6 +47,7 @@ codes! {
     NotFound = 404 "not_found" "there is no such route";
     CallNotFound = 404 "call_not_found" "no call has that id";
     NumberNotFound = 404 "number_not_found" "nothing is assigned to that key";
+    LetterNotFound = 404 "letter_not_found" "no event that was given up has that id, or it is no longer kept";
     VersionNotFound = 404 "version_not_found" "there is no such version yet";
     MethodNotAllowed = 405 "method_not_allowed" "the route does not take that method";
     WaitTimedOut = 408 "wait_timed_out" "no such event came in time";

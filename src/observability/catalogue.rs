@@ -244,6 +244,28 @@ pub const ALL: &[Metric] = &[
         RING_SECONDS,
     ),
     gauge("switchhook_number_assignments", "Number assignments in force.", &[]),
+    gauge(
+        "switchhook_gateway_breaker_open",
+        "1 while requests of the gateway are turned away because the call service does not answer.",
+        &[],
+    ),
+    counter(
+        "switchhook_forwards_total",
+        "Attempts to forward an event to a caller of the gateway, by what became of them.",
+        &[these("result", &["delivered", "refused", "unanswered", "forbidden"])],
+    ),
+    counter(
+        "switchhook_forwards_given_up_total",
+        "Events that could not be forwarded and became dead letters.",
+        &[],
+    ),
+    counter(
+        "switchhook_forward_targets_refused_total",
+        "Callbacks that name a target which we have not signed; their events are not forwarded.",
+        &[],
+    ),
+    gauge("switchhook_forwards_pending", "Events that are still to be forwarded.", &[]),
+    gauge("switchhook_dead_letters", "Events given up that can be sent again.", &[]),
     counter(
         "switchhook_upstream_requests_total",
         "Attempts at the call service, by operation and result.",
@@ -310,7 +332,7 @@ pub const ALL: &[Metric] = &[
     counter(
         "switchhook_journal_lines_total",
         "Lines that the journal has made safe, by what they are about.",
-        &[these("kind", &["heard", "rang", "claimed", "closed", "trying", "settled"])],
+        &[these("kind", &["heard", "rang", "claimed", "closed", "trying", "settled", "forward"])],
     ),
     gauge("switchhook_journal_bytes", "Bytes of all lines that the journal keeps.", &[]),
     gauge(

@@ -3,9 +3,12 @@
 //! Data in, effects out, time as an argument. May use `std`, `serde`, `wire` and small data crates.
 //! Never knows the time, rolls dice, does I/O, logs or counts; `tests/it/tidy.rs` sees to it.
 
+pub mod breaker;
 pub mod call;
 pub mod codes;
 pub mod filter;
+pub mod forwarding;
+pub mod gateway;
 pub mod notes;
 pub mod operations;
 pub mod pace;

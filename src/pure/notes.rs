@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::call::{Cause, Fate, Identity};
+use super::forwarding::Posted;
 use super::routing::{self, DecisionRecord, Planned};
 use super::time::Position;
 use crate::wire::identifiers::{CallConnectionId, OperationContext};
@@ -71,6 +72,70 @@ pub struct Claimed {
     /// What else it is called.
     #[serde(flatten)]
     pub identity: Identity,
+}
+
+/// About forwarding an event to a URL of a caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Forward {
+    /// The event that stands so many lines before this one is to be forwarded.
+    Owed {
+        /// Where to.
+        to: Arc<str>,
+        /// How many lines before.
+        back: u64,
+    },
+    /// It has arrived.
+    Done {
+        /// Which event.
+        of: Position,
+    },
+    /// It was given up.
+    Dead(DeadLetter),
+    /// It is to be forwarded after all.
+    Again(DeadLetter),
+}
+
+impl Forward {
+    /// The text of its line.
+    pub fn text(&self) -> Arc<str> {
+        text(self)
+    }
+}
+
+/// An event that could not be forwarded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// Which event; its place in the journal.
+    pub of: Position,
+    /// Of which call.
+    pub call: CallConnectionId,
+    /// Its type.
+    pub kind: String,
+    /// Where it was to go.
+    pub to: String,
+    /// How often that was tried.
+    pub attempts: u32,
+    /// Why it was given up: a word of a closed set.
+    pub why: String,
+    /// The receiver's last status, if it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// When it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+impl DeadLetter {
+    /// … after such an attempt.
+    #[must_use]
+    pub fn answered(self, posted: Posted) -> Self {
+        match posted {
+            Posted::Answered(status) => Self { status: Some(status), ..self },
+            Posted::Unanswered | Posted::Forbidden => self,
+        }
+    }
 }
 
 /// A call ended without an event.

@@ -61,16 +61,29 @@ impl AccessKey {
         Hmac::new_from_slice(&bytes).map(Self).map_err(|_| BadKey::Empty)
     }
 
+    /// A key that is not base64: any secret of ours. HMAC takes keys of every length.
+    pub fn of_bytes(secret: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(secret).expect("HMAC takes keys of every length"))
+    }
+
     /// The signature of a text, in base64.
     pub fn sign(&self, text: &str) -> String {
-        let mac = self.0.clone().chain_update(text);
-        STANDARD.encode(mac.finalize().into_bytes())
+        STANDARD.encode(self.signature(text))
+    }
+
+    /// The signature of a text.
+    pub fn signature(&self, text: &str) -> [u8; 32] {
+        self.0.clone().chain_update(text).finalize().into_bytes().into()
+    }
+
+    /// Whether these bytes are this key's signature of `text`. Takes the same time wherever they differ.
+    pub fn is_signature(&self, text: &str, signature: &[u8]) -> bool {
+        self.0.clone().chain_update(text).verify_slice(signature).is_ok()
     }
 
     /// Whether `signature` is this key's signature of `text`. Takes the same time wherever they differ.
     pub fn verify(&self, text: &str, signature: &str) -> bool {
-        let mac = self.0.clone().chain_update(text);
-        STANDARD.decode(signature).is_ok_and(|given| mac.verify_slice(&given).is_ok())
+        STANDARD.decode(signature).is_ok_and(|given| self.is_signature(text, &given))
     }
 }
 

@@ -16,6 +16,15 @@ pub(super) fn across(settings: &Settings, purpose: Purpose, reader: &mut Reader<
     if let Err(fault) = AccessKey::from_base64(settings.emulator.access_key.expose()) {
         reader.wrong("emulator.access_key", fault.to_string());
     }
+    if !settings.gateway.access_key.is_empty()
+        && let Err(fault) = AccessKey::from_base64(settings.gateway.access_key.expose())
+    {
+        reader.wrong("gateway.access_key", fault.to_string());
+    }
+    let forward = &settings.forward;
+    if forward.first_pause > forward.longest_pause {
+        reader.wrong("forward.first_pause_ms", "is more than forward.longest_pause_ms");
+    }
     if settings.emulator.tls && settings.emulator.tls_folder.is_none() {
         reader
             .wrong("emulator.tls_folder", "is empty; name a folder for the certificate authority");

@@ -19,16 +19,21 @@ pub use layers::{DEFAULTS, ENV_PREFIX, Flag, Given, Others};
 pub use problems::{Problem, Problems};
 pub use secret::Secret;
 pub use sections::{
-    Azure, Callbacks, Calls, Drain, Emulator, EventGrid, Incoming, Journal, Log, LogFormat,
-    Numbers, Private, Public, Role, Store, Token, Verify,
+    Azure, Callbacks, Calls, Drain, Emulator, EventGrid, Forward, Gateway, Incoming, Journal, Log,
+    LogFormat, Numbers, Private, Public, Role, Store, Token, Verify,
 };
 
 use layers::{Flat, Leaf};
 use reader::Reader;
 
 /// Keys whose values never show.
-const SECRETS: &[&str] =
-    &["event_grid.key", "callbacks.key", "azure.connection_string", "emulator.access_key"];
+const SECRETS: &[&str] = &[
+    "event_grid.key",
+    "callbacks.key",
+    "azure.connection_string",
+    "gateway.access_key",
+    "emulator.access_key",
+];
 
 /// What the settings are for: a service needs more of them than a look at them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,10 @@ pub struct Settings {
     pub callbacks: Callbacks,
     /// The Communication Services resource.
     pub azure: Azure,
+    /// The way to it for official SDKs.
+    pub gateway: Gateway,
+    /// Events for the URLs of the gateway's callers.
+    pub forward: Forward,
     /// Live calls.
     pub calls: Calls,
     /// Ringing calls.
@@ -111,6 +120,8 @@ impl Settings {
             event_grid: EventGrid::read(from),
             callbacks: Callbacks::read(from),
             azure: Azure::read(from),
+            gateway: Gateway::read(from),
+            forward: Forward::read(from),
             calls: Calls::read(from),
             incoming: Incoming::read(from),
             journal: Journal::read(from),

@@ -104,6 +104,42 @@ pub struct Callbacks {
     pub max_events: usize,
 }
 
+/// The way to the call service for official SDKs.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// The key with which callers sign, base64; empty lets only bearers in.
+    pub access_key: Secret,
+    /// How far the clocks of callers may be off.
+    pub clock_skew: Duration,
+    /// Larger bodies are refused.
+    pub max_body_bytes: usize,
+    /// So many requests in a row without an answer, and the next are turned away for a while.
+    pub breaker_failures: u32,
+    /// For how long.
+    pub breaker_pause: Duration,
+}
+
+/// Events for the URLs of the gateway's callers.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Time of one attempt.
+    pub request_timeout: Duration,
+    /// The pause after the first attempt, doubled for each one that follows.
+    pub first_pause: Duration,
+    /// No pause is longer.
+    pub longest_pause: Duration,
+    /// After so long an event is given up.
+    pub give_up_after: Duration,
+    /// Events that may be on their way.
+    pub pending: usize,
+    /// Events that are posted at the same time.
+    pub at_once: usize,
+    /// Events given up that are kept.
+    pub dead_letters: usize,
+    /// Whether link-local addresses may be posted to.
+    pub allow_link_local: bool,
+}
+
 /// The Communication Services resource.
 #[derive(Clone, Debug)]
 pub struct Azure {
@@ -353,6 +389,34 @@ impl Azure {
             request_timeout: from.time("azure.request_timeout_ms", 100..=600_000),
             max_attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
             ca_file: from.path("azure.ca_file"),
+        }
+    }
+}
+
+impl Gateway {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let failures = from.number("gateway.breaker_failures", 1..=10_000);
+        Self {
+            access_key: from.secret("gateway.access_key"),
+            clock_skew: from.time("gateway.clock_skew_ms", 0..=24 * HOUR),
+            max_body_bytes: from.count("gateway.max_body_bytes", 1024..=64 << 20),
+            breaker_failures: u32::try_from(failures).unwrap_or(u32::MAX),
+            breaker_pause: from.time("gateway.breaker_pause_ms", 1..=HOUR),
+        }
+    }
+}
+
+impl Forward {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            request_timeout: from.time("forward.request_timeout_ms", 100..=600_000),
+            first_pause: from.time("forward.first_pause_ms", 1..=HOUR),
+            longest_pause: from.time("forward.longest_pause_ms", 1..=24 * HOUR),
+            give_up_after: from.time("forward.give_up_after_ms", 1..=7 * 24 * HOUR),
+            pending: from.count("forward.pending", 1..=10_000_000),
+            at_once: from.count("forward.at_once", 1..=10_000),
+            dead_letters: from.count("forward.dead_letters", 1..=1_000_000),
+            allow_link_local: from.flag("forward.allow_link_local"),
         }
     }
 }

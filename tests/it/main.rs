@@ -16,6 +16,7 @@ mod emulator_cli;
 mod emulator_docs;
 mod emulator_time;
 mod emulator_tls;
+mod gateway;
 mod incoming;
 mod incoming_durable;
 mod isolation;

@@ -3,7 +3,7 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use serde::Deserialize;
@@ -50,11 +50,15 @@ impl Guard {
         Self { tokens }
     }
 
-    fn admit(&self, request: &ServiceRequest) -> Result<Who, Problem> {
+    /// Lets a request in whose bearer may do what needs this role.
+    ///
+    /// # Errors
+    /// A [`Problem`]: 401 or 403.
+    pub fn admit_to(&self, headers: &HeaderMap, needed: Role) -> Result<Who, Problem> {
         if self.tokens.is_empty() {
-            return on_loopback(request).map(|()| Who("local".to_owned()));
+            return on_loopback(headers).map(|()| Who("local".to_owned()));
         }
-        let given = request.headers().get(header::AUTHORIZATION);
+        let given = headers.get(header::AUTHORIZATION);
         let given = given.and_then(|value| value.to_str().ok()).unwrap_or_default();
         let given =
             given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -67,7 +71,7 @@ impl Guard {
             }
         }
         let token = found.ok_or_else(|| Problem::new(Code::Unauthorized))?;
-        if token.role < needed(request) {
+        if token.role < needed {
             return Err(Problem::new(Code::Forbidden).detail("this token's role does not suffice"));
         }
         Ok(Who(token.name.clone()))
@@ -86,8 +90,7 @@ fn needed(request: &ServiceRequest) -> Role {
 
 /// Without tokens, a web page that the operator happens to have open must not get through: its
 /// requests carry a foreign `Origin`, or, with a rebound name, a foreign `Host`.
-fn on_loopback(request: &ServiceRequest) -> Result<(), Problem> {
-    let headers = request.headers();
+fn on_loopback(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned());
     let host = text(header::HOST).unwrap_or_default();
     let origin = text(header::ORIGIN);
@@ -113,7 +116,7 @@ pub async fn check<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let who = guard.admit(&request)?;
+    let who = guard.admit_to(request.headers(), needed(&request))?;
     request.extensions_mut().insert(who);
     next.call(request).await
 }

@@ -3,6 +3,8 @@
 pub mod admin;
 pub mod auth;
 pub mod events;
+pub mod forwards;
+pub mod gateway;
 pub mod numbers;
 pub mod probes;
 pub mod waits;
@@ -43,6 +45,10 @@ pub struct Private {
     pub guard: web::Data<auth::Guard>,
     /// Probes and metrics.
     pub probes: web::Data<probes::Probes>,
+    /// The way to the call service for official SDKs.
+    pub gateway: web::Data<gateway::Gateway>,
+    /// Events that could not be forwarded.
+    pub forwards: web::Data<forwards::ForwardDesk>,
     /// What the admin routes show beside the calls.
     pub admin: web::Data<admin::AdminDesk>,
 }
@@ -65,6 +71,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/actors"),
     ("GET", "/admin/config"),
     ("GET", "/admin/incoming"),
+    ("GET", "/admin/dead-letters"),
+    ("POST", "/admin/dead-letters/{id}:redeliver"),
     ("GET", "/metrics"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
@@ -80,8 +88,16 @@ pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(private.guard)
             .app_data(private.probes)
             .app_data(private.admin)
+            .app_data(private.gateway)
+            .app_data(private.forwards)
             .service(resource("/livez").route(web::get().to(probes::alive)))
             .service(resource("/readyz").route(web::get().to(probes::ready)))
+            .service(
+                // It proves its callers in its own way.
+                web::scope("/calling")
+                    .wrap(from_fn(probes::count))
+                    .default_service(web::to(gateway::pass)),
+            )
             .service(
                 web::scope("")
                     .wrap(from_fn(auth::check))
@@ -117,6 +133,11 @@ pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
                     .service(resource("/admin/actors").route(web::get().to(admin::actors)))
                     .service(resource("/admin/config").route(web::get().to(admin::config)))
                     .service(resource("/admin/incoming").route(web::get().to(admin::incoming)))
+                    .service(resource("/admin/dead-letters").route(web::get().to(forwards::dead)))
+                    .service(
+                        resource("/admin/dead-letters/{id}:redeliver")
+                            .route(web::post().to(forwards::redeliver)),
+                    )
                     .service(resource("/metrics").route(web::get().to(probes::metrics)))
                     .default_service(web::to(no_such_route)),
             );

@@ -118,6 +118,7 @@ pub async fn count<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let route = request.match_pattern();
+    let gateway = request.path().starts_with("/calling/");
     let answer = next.call(request).await;
     let status = match &answer {
         Ok(response) => response.status(),
@@ -127,7 +128,7 @@ pub async fn count<B: MessageBody>(
         .iter()
         .map(|(_, pattern)| *pattern)
         .find(|pattern| route.as_deref().is_some_and(|route| same_shape(route, pattern)))
-        .unwrap_or("other");
+        .unwrap_or(if gateway { "/calling" } else { "other" });
     metrics::counter!("switchhook_http_requests_total",
         "listener" => "private", "route" => route, "status" => status.as_u16().to_string())
     .increment(1);

@@ -10,8 +10,10 @@ use super::secret::Secret;
 use super::token::{BadToken, TokenCheck};
 use super::{Sorted, receipt};
 use crate::actors::Calls;
+use crate::actors::forwarder::{ForwardTo, Forwarder};
 use crate::http::body::read_json;
 use crate::http::problem::{Code, Problem};
+use crate::pure::forwarding::{TARGET_PARAMETER, Targets};
 use crate::wire::events::parse_callbacks;
 
 /// What stands at this door.
@@ -21,7 +23,35 @@ pub struct Door {
     tokens: Option<Arc<TokenCheck>>,
     max_body_bytes: usize,
     max_events: usize,
+    forwarding: Option<Forwarding>,
     accepted: Counter,
+}
+
+/// How events get to the URLs of the gateway's callers.
+pub struct Forwarding {
+    /// Who forwards.
+    pub forwarder: Forwarder,
+    /// Reads where to.
+    pub targets: Arc<Targets>,
+}
+
+impl Forwarding {
+    /// Where the events of a request are to go, besides to their calls. A target that is not ours is
+    /// passed over: the events are good all the same.
+    fn of(&self, request: &HttpRequest) -> Option<ForwardTo<'_>> {
+        let query = request.query_string();
+        let value = query.split('&').find_map(|pair| {
+            pair.split_once('=').filter(|(name, _)| *name == TARGET_PARAMETER).map(|(_, it)| it)
+        })?;
+        let Some(to) = self.targets.read(value) else {
+            counter!("switchhook_forward_targets_refused_total").increment(1);
+            tracing::warn!("a callback names a target that was not signed by us; not forwarded");
+            return None;
+        };
+        let authorization = request.headers().get(actix_web::http::header::AUTHORIZATION);
+        let authorization = authorization.and_then(|value| value.to_str().ok()).map(Arc::from);
+        Some(ForwardTo { forwarder: &self.forwarder, to: to.into(), authorization })
+    }
 }
 
 impl Door {
@@ -35,7 +65,13 @@ impl Door {
     ) -> Self {
         let accepted = counter!("switchhook_http_requests_total",
             "listener" => "public", "route" => "/webhooks/calls", "status" => "200");
-        Self { calls, secret, tokens, max_body_bytes, max_events, accepted }
+        Self { calls, secret, tokens, max_body_bytes, max_events, forwarding: None, accepted }
+    }
+
+    /// … and has events forwarded whose callback says where to.
+    #[must_use]
+    pub fn forwarding(self, forwarding: Forwarding) -> Self {
+        Self { forwarding: Some(forwarding), ..self }
     }
 
     async fn check_sender(&self, request: &HttpRequest) -> Result<(), Problem> {
@@ -91,6 +127,7 @@ async fn take(
     let read = parse_callbacks(&body, door.max_events)?;
     let Sorted { events, rejected } = Sorted::out("calls", read)?;
     let accepted = events.len();
-    door.calls.deliver(events).await?;
+    let forward = door.forwarding.as_ref().and_then(|it| it.of(request));
+    door.calls.deliver_to(events, forward).await?;
     Ok(receipt(accepted, rejected))
 }
