@@ -92,13 +92,26 @@ pub fn of_event(kind: &EventKind) -> Option<Coverage> {
 }
 
 /// The Event Grid events that are raised, by the name after `Microsoft.Communication.`.
-pub const COVERED_GRID_EVENTS: &[&str] = &["IncomingCall", "RecordingFileStatusUpdated"];
+pub const COVERED_GRID_EVENTS: &[&str] = &[
+    "IncomingCall",
+    "CallStarted",
+    "CallParticipantAdded",
+    "CallParticipantRemoved",
+    "CallEnded",
+    "RecordingFileStatusUpdated",
+];
 
 /// An Event Grid event; `None` for a type that is not raised.
 pub fn of_grid_event(name: &str) -> Option<Coverage> {
     let coverage = match name {
         "IncomingCall" => {
             Simplified("On-behalf-of members are there only when the far end gives them.")
+        }
+        "CallStarted" | "CallEnded" => {
+            Simplified("startedBy is whoever was in the call first, an application included.")
+        }
+        "CallParticipantAdded" | "CallParticipantRemoved" => {
+            Simplified("Users have no display names.")
         }
         "RecordingFileStatusUpdated" => {
             Simplified("It comes after a set time and not after real processing.")

@@ -272,6 +272,8 @@ pub struct GridBehaviour {
     /// After this an event is not tried again; looked at only when an attempt is due. Azure's default
     /// is a day; for ringing telephones its own guide advises a minute.
     pub time_to_live: Duration,
+    /// Whether calls of VoIP users raise `CallStarted`, `CallEnded` and who comes and goes.
+    pub call_events: bool,
     /// Real time after which a receiver that does not answer is given up.
     pub deadline: Duration,
     /// Pauses after the first, second, … attempt; the last one is repeated.
@@ -323,6 +325,7 @@ impl Default for GridBehaviour {
         Self {
             max_attempts: 2,
             time_to_live: Duration::from_secs(60),
+            call_events: true,
             deadline: Duration::from_secs(30),
             retry_steps: RETRY_SECONDS.map(Duration::from_secs).to_vec(),
             jitter: 0.0,

@@ -10,6 +10,9 @@ table! { "grid", config => config.behaviour.grid;
     time_to_live, within(1000, 24 * HOUR),
         "After this an event is not tried again.",
         "A subscription's own setting in Azure. A minute is what Microsoft advises for IncomingCall.";
+    call_events, ANY,
+        "Whether calls of VoIP users raise CallStarted, CallEnded, CallParticipantAdded and CallParticipantRemoved.",
+        "They do in Azure; a test that counts deliveries may want to do without.";
     deadline, within(1, HOUR),
         "Real time after which a receiver that does not answer is given up.",
         "30 s are documented; tests want less.";

@@ -56,7 +56,10 @@ impl World {
             let note = GridNote::new("", &id, &event.kind, "noSubscription");
             self.note_grid(note.because("there is no event subscription"));
         }
-        if !taken {
+        // Nobody need want to know who comes and goes.
+        if !taken && event.kind != "Microsoft.Communication.IncomingCall" {
+            tracing::debug!(kind = event.kind, "no event grid subscription takes this event");
+        } else if !taken {
             tracing::warn!(
                 kind = event.kind,
                 subscriptions = names.len(),

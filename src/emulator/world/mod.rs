@@ -6,6 +6,7 @@
 
 mod agenda;
 mod answers;
+mod attendance;
 mod calls;
 mod cancel;
 mod connection;
@@ -271,9 +272,12 @@ impl World {
     /// Lets time pass: everything that is due happens, each thing at its own moment.
     pub fn pass_time(&mut self, now: Moment) {
         self.will_pass(now.tick);
+        // What somebody has just done comes before what is due.
+        self.tell_attendance();
         while let Some((at, what)) = self.agenda.take(now.tick) {
             self.now = now.back_at(at);
             self.happen(what);
+            self.tell_attendance();
         }
         if now.tick >= self.now.tick {
             self.now = now;

@@ -2,8 +2,9 @@
 //!
 //! A conversation is the call itself (one `serverCallId`); its parties are phones and applications.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::attendance::Attendance;
 use super::script::Script;
 use super::{Refusal, World};
 use crate::wire::events::Participant;
@@ -21,6 +22,8 @@ pub struct Conversation {
     pub correlation: CorrelationId,
     pub venue: Venue,
     pub parties: Vec<Party>,
+    /// What Event Grid was told of it.
+    pub attendance: Option<Box<Attendance>>,
 }
 
 /// Where a call is held.
@@ -61,6 +64,10 @@ pub enum Seat {
 pub struct Conversations {
     all: BTreeMap<ConversationId, Conversation>,
     count: u64,
+    /// Those that somebody may have changed, until that was told.
+    touched: BTreeSet<ConversationId>,
+    /// What was told of those that are no more.
+    gone: Vec<Box<Attendance>>,
 }
 
 impl Conversation {
@@ -117,7 +124,8 @@ impl Conversations {
         self.count += 1;
         let id = ConversationId(self.count);
         let venue = Venue::Call;
-        self.all.insert(id, Conversation { server, correlation, venue, parties: Vec::new() });
+        let (parties, attendance) = (Vec::new(), None);
+        self.all.insert(id, Conversation { server, correlation, venue, parties, attendance });
         id
     }
 
@@ -126,11 +134,29 @@ impl Conversations {
     }
 
     pub fn get_mut(&mut self, id: ConversationId) -> Option<&mut Conversation> {
+        self.touched.insert(id);
+        self.all.get_mut(&id)
+    }
+
+    /// … for what concerns nobody in it.
+    pub fn get_untouched(&mut self, id: ConversationId) -> Option<&mut Conversation> {
         self.all.get_mut(&id)
     }
 
     pub fn remove(&mut self, id: ConversationId) -> Option<Conversation> {
-        self.all.remove(&id)
+        let mut removed = self.all.remove(&id)?;
+        self.gone.extend(removed.attendance.take());
+        Some(removed)
+    }
+
+    /// Those that somebody may have changed since this was asked last.
+    pub fn take_touched(&mut self) -> BTreeSet<ConversationId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// What was told of those that have gone since this was asked last.
+    pub fn take_gone(&mut self) -> Vec<Box<Attendance>> {
+        std::mem::take(&mut self.gone)
     }
 
     pub fn by_server(&self, server: &str) -> Option<ConversationId> {

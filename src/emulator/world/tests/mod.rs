@@ -1,5 +1,6 @@
 //! Stories in virtual time, straight at the world: requests as JSON, events as they would be posted.
 
+mod attendance;
 mod audio;
 mod calls;
 mod connecting;
