@@ -150,6 +150,8 @@ pub struct Behaviour {
     pub invitation_default: Duration,
     /// How long a transfer target rings.
     pub transfer_limit: Duration,
+    /// How long a call of two stays `transferAccepted` before it ends for the application.
+    pub transfer_lingers: Duration,
     /// What is told of a call that nobody picked up.
     pub unanswered_create: Unanswered,
     /// Whether `CreateCallFailed` comes before `CallDisconnected`.
@@ -247,6 +249,7 @@ impl Default for Behaviour {
             pstn_setup_limit: seconds(115),
             invitation_default: seconds(30),
             transfer_limit: seconds(60),
+            transfer_lingers: Duration::from_millis(50),
             unanswered_create: Unanswered::Told,
             create_failed_first: true,
             disconnect_after_answer_failed: true,

@@ -145,10 +145,12 @@ impl Emulator {
         let ca_file = tls.as_ref().map(Tls::ca_file);
         let seed = config.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
         let now = Moment { tick: clock.now(), wall: clock.wall() };
-        let client = shell::client(tls::trusted(config.trust_ca_file.as_deref())?)?;
+        let trusted = config.trust_ca_file.as_deref();
+        let client = shell::client(tls::trusted(trusted)?)?;
+        let sockets_trust = tls::trusted_by_sockets(trusted)?;
         let scheme = config.scheme();
         let world = World::new(config, seed, base_url.clone(), now);
-        let shell = Shell::start(world, clock, tokens, client);
+        let shell = Shell::start(world, clock, tokens, client, sockets_trust);
         let door =
             web::Data::new(Door { shell: Arc::clone(&shell), guard, body_limit, address, scheme });
         let factory = move || {

@@ -72,12 +72,18 @@ impl Shell {
         clock: Arc<dyn Clock>,
         tokens: Arc<Tokens>,
         client: reqwest::Client,
+        sockets_trust: Option<Arc<rustls::ClientConfig>>,
     ) -> Arc<Self> {
         let shell = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             callers_clock: world.config().callers_clock.clone(),
             keep_of_answer: world.config().limits.prompt,
-            sockets: Sockets::new(Weak::clone(me), Handle::current(), &world.config().limits),
+            sockets: Sockets::new(
+                Weak::clone(me),
+                Handle::current(),
+                &world.config().limits,
+                sockets_trust,
+            ),
             under_way: watch::Sender::new(0),
             advancing: tokio::sync::Mutex::new(()),
             world: Mutex::new(world),

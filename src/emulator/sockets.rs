@@ -19,7 +19,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 use super::config::Limits;
 use super::shell::Shell;
@@ -38,6 +40,8 @@ pub struct Sockets {
     queues: Mutex<BTreeMap<SocketId, Arc<Queue>>>,
     most_waiting: usize,
     largest_frame: usize,
+    /// What it trusts; `None` for the machine's authorities.
+    trust: Option<Arc<rustls::ClientConfig>>,
 }
 
 /// What waits for one socket.
@@ -62,6 +66,8 @@ struct Opening {
     headers: Vec<(&'static str, String)>,
     deadline: Duration,
     largest_frame: usize,
+    /// What it trusts; `None` for the machine's authorities.
+    trust: Option<Arc<rustls::ClientConfig>>,
 }
 
 /// A poisoned lock only says that somebody panicked while holding it; what it guards is whole.
@@ -71,9 +77,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Sockets {
     /// No sockets yet.
-    pub fn new(shell: Weak<Shell>, runtime: Handle, limits: &Limits) -> Self {
+    pub fn new(
+        shell: Weak<Shell>,
+        runtime: Handle,
+        limits: &Limits,
+        trust: Option<Arc<rustls::ClientConfig>>,
+    ) -> Self {
         let (most_waiting, largest_frame) = (limits.socket_frames, limits.socket_frame);
-        Self { shell, runtime, queues: Mutex::default(), most_waiting, largest_frame }
+        Self { shell, runtime, queues: Mutex::default(), most_waiting, largest_frame, trust }
     }
 
     /// Does what the world wants done. Called with the world locked: it never calls back.
@@ -82,7 +93,8 @@ impl Sockets {
             match effect {
                 SocketEffect::Open { socket, url, headers, deadline } => {
                     let largest_frame = self.largest_frame;
-                    self.open(Opening { socket, url, headers, deadline, largest_frame });
+                    let trust = self.trust.clone();
+                    self.open(Opening { socket, url, headers, deadline, largest_frame, trust });
                 }
                 SocketEffect::Send { socket, frame } => self.send(socket, frame),
                 SocketEffect::Close { socket } => {
@@ -203,8 +215,9 @@ async fn open(shell: &Weak<Shell>, opening: Opening) -> Result<Socket, Option<u1
     let config = WebSocketConfig::default()
         .max_message_size(Some(opening.largest_frame))
         .max_frame_size(Some(opening.largest_frame));
-    let opened = timeout(opening.deadline, connect_async_with_config(request, Some(config), true));
-    match opened.await {
+    let connector = opening.trust.map(Connector::Rustls);
+    let opened = connect_async_tls_with_config(request, Some(config), true, connector);
+    match timeout(opening.deadline, opened).await {
         Ok(Ok((stream, _))) => Ok(stream),
         Ok(Err(Error::Http(answer))) => Err(Some(answer.status().as_u16())),
         Ok(Err(_)) | Err(_) => Err(None),
@@ -275,7 +288,7 @@ mod tests {
     /// A queue whose socket takes nothing.
     fn stuck(most_waiting: usize) -> (Sockets, Arc<Queue>) {
         let limits = Limits { socket_frames: most_waiting, ..Limits::default() };
-        let sockets = Sockets::new(Weak::new(), Handle::current(), &limits);
+        let sockets = Sockets::new(Weak::new(), Handle::current(), &limits, None);
         let queue = Arc::new(Queue::default());
         lock(&sockets.queues).insert(SocketId(1), Arc::clone(&queue));
         (sockets, queue)

@@ -22,7 +22,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// What clients trust.
 const CA_FILE: &str = "ca.pem";
@@ -107,6 +107,28 @@ pub fn trusted(path: Option<&Path>) -> Result<Vec<reqwest::Certificate>, TlsErro
         return Err(unusable(path, "it holds no certificate in PEM form"));
     }
     Ok(found)
+}
+
+/// What web sockets trust: the machine's authorities and those of a PEM file. `None` without a file:
+/// then the library's own choice is the same.
+///
+/// # Errors
+/// [`TlsError`] when the file holds none, or none of them can be used.
+pub fn trusted_by_sockets(path: Option<&Path>) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+    let Some(path) = path else { return Ok(None) };
+    let pem = fs::read(path).map_err(|error| unusable(path, error))?;
+    let mut roots = RootCertStore::empty();
+    // One that cannot be read is missing on this machine for everybody.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| unusable(path, "it is not a PEM file"))?;
+        roots.add(certificate)?;
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Some(Arc::new(config)))
 }
 
 fn names(tls: &Tls, listen: IpAddr) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
@@ -10,6 +11,8 @@ use switchhook::acs::{Azure, AzureConfig, Transport, operations};
 use switchhook::clock::SystemClock;
 use switchhook::emulator::{Emulator, EmulatorConfig, StartError, Tls};
 use switchhook::pure::signing::ConnectionString;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use crate::ear::Ear;
 use crate::stage::{Setting, Stage, answer};
@@ -189,6 +192,52 @@ async fn callbacks_reach_an_https_receiver_whose_ca_is_trusted_by_setting() {
         let emulator = start(config);
         let delivery = first_delivery(&emulator, &ear).await;
         assert_eq!(delivery["outcome"], outcome, "{delivery}");
+    }
+}
+
+/// Takes one web socket over TLS; gives the kind of the first frame, or nothing when none was opened.
+async fn first_frame(listener: &TcpListener, tls: &TlsAcceptor) -> Option<String> {
+    let (stream, _) = listener.accept().await.expect("a connection");
+    let stream = tls.accept(stream).await.ok()?;
+    let mut socket = tokio_tungstenite::accept_async(stream).await.ok()?;
+    let frame = socket.next().await?.ok()?.into_text().ok()?;
+    let frame: Value = serde_json::from_str(&frame).expect("JSON");
+    frame["kind"].as_str().map(str::to_owned)
+}
+
+#[actix_web::test]
+async fn sockets_reach_a_wss_server_whose_ca_is_trusted_by_setting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (pem, server) = somebody_elses();
+    let tls = TlsAcceptor::from(Arc::new(server));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("wss://{}/media", listener.local_addr().expect("an address"));
+    let path = folder.path().join("receiver.pem");
+    std::fs::write(&path, pem).expect("written");
+    for (trust_ca_file, wanted) in [(None, None), (Some(path), Some("AudioMetadata"))] {
+        let callbacks = Ear::start();
+        let mut config = EmulatorConfig {
+            listen: ([127, 0, 0, 1], 0).into(),
+            trust_ca_file,
+            ..EmulatorConfig::default()
+        };
+        config.default_phone.after = std::time::Duration::ZERO;
+        let emulator = start(config);
+        let body = json!({
+            "targets": [{ "phoneNumber": { "value": PHONE } }],
+            "sourceCallerIdNumber": { "value": OURS }, "callbackUri": callbacks.base_url,
+            "mediaStreamingOptions": {
+                "transportType": "websocket", "audioChannelType": "mixed",
+                "transportUrl": url, "startMediaStreaming": true,
+            },
+        });
+        let create = format!("{}{PATH}?{VERSION}", emulator.base_url());
+        let http = reqwest::Client::new();
+        let (status, told) = answer(http.post(create).bearer_auth("test-caller").json(&body)).await;
+        assert_eq!(status, 201, "{told}");
+        let first = tokio::time::timeout(crate::stage::PATIENCE, first_frame(&listener, &tls));
+        assert_eq!(first.await.expect("it is tried").as_deref(), wanted);
+        emulator.stop().await;
     }
 }
 

@@ -25,6 +25,9 @@ table! { "behaviour", config => config.behaviour;
     transfer_limit, within(1000, HOUR),
         "How long a transfer target rings.",
         "60 s is the limit of the calling client SDK; the service's is not published.";
+    transfer_lingers, within(0, HOUR),
+        "How long a call of two stays transferAccepted before it ends for the application.",
+        "The state is documented, its length is not.";
     unanswered_create, ANY,
         "What is told of a call that nobody picked up.",
         "One page says that the wait just times out, the event reference has CreateCallFailed and CallDisconnected.";

@@ -20,6 +20,8 @@ pub enum State {
     Connected,
     /// Handing its party over.
     Transferring,
+    /// Its party has been handed over, and it is about to end.
+    TransferAccepted,
 }
 
 impl State {
@@ -29,6 +31,7 @@ impl State {
             Self::Connecting => "connecting",
             Self::Connected => "connected",
             Self::Transferring => "transferring",
+            Self::TransferAccepted => "transferAccepted",
         }
     }
 }

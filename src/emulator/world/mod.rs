@@ -180,6 +180,7 @@ enum Due {
     RingOver(RingId),
     PhoneReacts(RingId, super::phone_book::OnRing),
     TalkOver(ConversationId),
+    Transferred(ConversationId),
     ScriptStep(ConversationId, crate::wire::identifiers::RawId, usize),
     Media(media::OpTicket),
     StreamsStart(CallConnectionId),
@@ -339,6 +340,9 @@ impl World {
             Due::RingOver(ring) => self.ring_timed_out(ring),
             Due::PhoneReacts(ring, how) => self.phone_reacts(ring, how),
             Due::TalkOver(conversation) => self.talk_over(conversation),
+            Due::Transferred(conversation) => {
+                self.end_conversation(conversation, &outcomes::TRANSFERRED);
+            }
             Due::ScriptStep(conversation, who, step) => {
                 self.script_step(conversation, &who, step);
             }

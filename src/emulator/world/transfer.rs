@@ -6,7 +6,7 @@ use super::events::News;
 use super::outcomes::{self, Outcome};
 use super::ringing::{Purpose, Ring};
 use super::roster::{Conversation, Seat};
-use super::{Meta, Refusal, State, World};
+use super::{Due, Meta, Refusal, State, World};
 use crate::emulator::call_config::VoipToTelephone;
 use crate::wire::events::EventKind;
 use crate::wire::events::grid::CustomContext;
@@ -36,7 +36,7 @@ impl World {
         wish: Handover,
         meta: Meta,
     ) -> Result<(), Refusal> {
-        if self.connected(call)?.state == State::Transferring {
+        if self.connected(call)?.state != State::Connected {
             return Err(Refusal::wrong_state("A transfer is under way in this call."));
         }
         let transferee = self.transferee(call, wish.transferee)?;
@@ -144,7 +144,8 @@ impl World {
                 found.parties.insert(0, party);
             }
         }
-        self.set_state(call, State::Connected);
+        let state = if goes_on { State::Connected } else { State::TransferAccepted };
+        self.set_state(call, state);
         let news = News::of(EventKind::CallTransferAccepted, outcomes::DONE)
             .with(json!({ "transferTarget": ring.target, "transferee": transferee }));
         self.tell(call, meta, news);
@@ -152,7 +153,8 @@ impl World {
         if goes_on {
             self.tell_roster(old);
         } else {
-            self.end_conversation(old, &outcomes::TRANSFERRED);
+            let lingers = self.config.behaviour.transfer_lingers;
+            self.later(lingers, Due::Transferred(old));
         }
         self.tell_roster(ring.conversation);
         self.resume_script(ring.conversation, transferee.raw_id());

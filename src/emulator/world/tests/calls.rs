@@ -254,7 +254,14 @@ fn a_transfer_takes_the_application_out_of_a_call_of_two() {
     let accepted = theatre.posted[0].2["data"].clone();
     assert_eq!(accepted["transferTarget"]["rawId"], AGENT);
     assert_eq!(accepted["transferee"]["rawId"], format!("4:{CALLER}"));
-    theatre.check_told(&["CallTransferAccepted 200/0", "CallDisconnected 0/7015"]);
+    theatre.check_told(&["CallTransferAccepted 200/0"]);
+    let properties = theatre.on(Operation::GetCall, &call, Value::Null);
+    assert_eq!(properties["callConnectionState"], "transferAccepted");
+    let again = json!({ "targetParticipant": identifier(AGENT) });
+    let refused = theatre.refused(Operation::TransferToParticipant, &call, again);
+    assert_eq!(refused, (400, "8501".to_owned()));
+    theatre.pass(50);
+    theatre.check_told(&["CallDisconnected 0/7015"]);
     let seen = theatre.world.view();
     assert_eq!(seen["calls"][0]["participants"].as_array().map(Vec::len), Some(2));
 }

@@ -26,7 +26,7 @@ fn the_target_sees_the_transferee_and_the_headers() {
     let ringing = theatre.grid[0]["data"].clone();
     assert_eq!(ringing["from"]["rawId"], format!("4:{CALLER}"));
     assert_eq!(ringing["customContext"]["voipHeaders"]["crm-id"], "7");
-    theatre.pass(1_000);
+    theatre.pass(1_050);
     let urls: Vec<_> = theatre.posted.iter().map(|(_, url, _)| url.clone()).collect();
     assert_eq!(urls, ["http://127.0.0.1:9/transfers", CALLBACK]);
     theatre.check_told(&["CallTransferAccepted 200/0", "CallDisconnected 0/7015"]);
@@ -65,7 +65,7 @@ fn a_telephone_is_transferred_to_a_telephone_without_a_number() {
     let mut theatre = Theatre::new(|_| ());
     let call = theatre.in_call(&[CALLER]);
     theatre.on(Operation::TransferToParticipant, &call, transfer(OTHER));
-    theatre.pass(1_000);
+    theatre.pass(1_050);
     theatre.check_told(&["CallTransferAccepted 200/0", "CallDisconnected 0/7015"]);
 }
 
@@ -103,7 +103,7 @@ fn an_unanswered_transfer_fails_after_a_minute_and_the_call_goes_on() {
     assert_eq!(theatre.posted[0].2["data"]["operationContext"], "transfer-1");
     theatre.check_told(&["CallTransferFailed 487/10004"]);
     theatre.on(Operation::TransferToParticipant, &call, transfer("8:acs:r_else"));
-    theatre.pass(1_000);
+    theatre.pass(1_050);
     theatre.check_told(&["CallTransferAccepted 200/0", "CallDisconnected 0/7015"]);
 }
 
