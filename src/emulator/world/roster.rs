@@ -67,7 +67,7 @@ pub struct Conversations {
     /// Those that somebody may have changed, until that was told.
     touched: BTreeSet<ConversationId>,
     /// What was told of those that are no more.
-    gone: Vec<Box<Attendance>>,
+    gone: Vec<Attendance>,
 }
 
 impl Conversation {
@@ -145,7 +145,7 @@ impl Conversations {
 
     pub fn remove(&mut self, id: ConversationId) -> Option<Conversation> {
         let mut removed = self.all.remove(&id)?;
-        self.gone.extend(removed.attendance.take());
+        self.gone.extend(removed.attendance.take().map(|told| *told));
         Some(removed)
     }
 
@@ -155,7 +155,7 @@ impl Conversations {
     }
 
     /// What was told of those that have gone since this was asked last.
-    pub fn take_gone(&mut self) -> Vec<Box<Attendance>> {
+    pub fn take_gone(&mut self) -> Vec<Attendance> {
         std::mem::take(&mut self.gone)
     }
 
