@@ -91,6 +91,14 @@ pub struct Flag {
 pub(super) struct Leaf {
     pub(super) value: Value,
     pub(super) origin: String,
+    /// Whether [`Others::check`] says what it may be, its type included.
+    pub(super) checked_elsewhere: bool,
+}
+
+impl Leaf {
+    fn default(value: Value) -> Self {
+        Self { value, origin: String::new(), checked_elsewhere: false }
+    }
 }
 
 /// All keys with their values.
@@ -105,7 +113,7 @@ pub(super) fn read(given: &Given, problems: &mut Problems) -> Flat {
     }
     let others = given.others.defaults.map(|table| table()).unwrap_or_default();
     for (key, value) in others {
-        flat.insert(key, Leaf { value, origin: String::new() });
+        flat.insert(key, Leaf { checked_elsewhere: true, ..Leaf::default(value) });
     }
     if let Some(path) = &given.file {
         file(path, &mut flat, problems);
@@ -126,7 +134,7 @@ fn defaults(table: Table, flat: &mut Flat) {
     for (section, values) in table {
         let Value::Table(values) = values else { continue };
         for (key, value) in values {
-            flat.insert(format!("{section}.{key}"), Leaf { value, origin: String::new() });
+            flat.insert(format!("{section}.{key}"), Leaf::default(value));
         }
     }
 }
@@ -180,7 +188,12 @@ fn syntax(error: &toml::de::Error, text: &str) -> String {
 
 /// A text from the environment or a flag takes the type of the default.
 fn set_text(key: &str, text: &str, origin: &str, flat: &mut Flat, problems: &mut Problems) {
-    let value = match flat.get(key).map(|leaf| &leaf.value) {
+    let leaf = flat.get(key);
+    let elsewhere = leaf.is_some_and(|leaf| leaf.checked_elsewhere);
+    let value = match leaf.map(|leaf| &leaf.value) {
+        // `false` may stand for nothing, in place of whatever else there can be.
+        Some(Value::Boolean(_)) if elsewhere => Some(anything(text)),
+        Some(_) if elsewhere && text.trim() == "false" => Some(Value::Boolean(false)),
         Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).ok(),
         Some(Value::Boolean(_)) => text.trim().parse().map(Value::Boolean).ok(),
         Some(Value::Float(_)) => text.trim().parse().map(Value::Float).ok(),
@@ -191,6 +204,18 @@ fn set_text(key: &str, text: &str, origin: &str, flat: &mut Flat, problems: &mut
         Some(value) => set(key, value, origin, flat, problems),
         None => problems.add(key, origin, format!("must be {}", wanted(flat, key))),
     }
+}
+
+/// What a text looks like.
+fn anything(text: &str) -> Value {
+    let trimmed = text.trim();
+    let truth = trimmed.parse().map(Value::Boolean);
+    let number = || trimmed.parse().map(Value::Integer);
+    let fraction = || trimmed.parse().map(Value::Float);
+    truth
+        .or_else(|_| number())
+        .or_else(|_| fraction())
+        .unwrap_or_else(|_| Value::String(text.into()))
 }
 
 /// `a,b`, or a TOML array for what commas cannot say.
@@ -210,11 +235,14 @@ fn set(key: &str, value: Value, origin: &str, flat: &mut Flat, problems: &mut Pr
         (Value::Float(_), Value::Integer(whole)) => Value::Float(whole as f64),
         (_, value) => value,
     };
-    let fits = leaf.value.same_type(&value) && items_fit(key, &value, origin, problems);
-    if !leaf.value.same_type(&value) {
+    let checked_elsewhere = leaf.checked_elsewhere;
+    let nothing = |value: &Value| matches!(value, Value::Boolean(_));
+    let from_or_to_nothing = checked_elsewhere && (nothing(&leaf.value) || nothing(&value));
+    if !from_or_to_nothing && !leaf.value.same_type(&value) {
         problems.add(key, origin, format!("must be {}", wanted(flat, key)));
-    } else if fits {
-        flat.insert(key.to_owned(), Leaf { value, origin: origin.to_owned() });
+    } else if from_or_to_nothing || items_fit(key, &value, origin, problems) {
+        let leaf = Leaf { value, origin: origin.to_owned(), checked_elsewhere };
+        flat.insert(key.to_owned(), leaf);
     }
 }
 

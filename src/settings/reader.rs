@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
             Ok(secret) => {
                 let origin = format!("file {}", path.display());
                 let value = Value::String(secret.expose().to_owned());
-                self.flat.insert(key.to_owned(), Leaf { value, origin });
+                self.flat.insert(key.to_owned(), Leaf { value, origin, checked_elsewhere: false });
                 secret
             }
             Err(fault) => {

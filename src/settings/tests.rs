@@ -317,6 +317,43 @@ fn settings_with_a_table_of_their_own_are_read_like_all_others() {
 }
 
 #[test]
+fn false_stands_for_nothing_in_them() {
+    let with_nothing = |mut given: Given| {
+        given.others = Others {
+            defaults: Some(|| {
+                vec![
+                    ("emulator.box.url".to_owned(), toml::Value::Boolean(false)),
+                    ("emulator.box.pause_ms".to_owned(), toml::Value::Integer(5)),
+                ]
+            }),
+            check: Some(|key, value| match (key, value) {
+                ("emulator.box.url", toml::Value::Integer(_)) => Err("is no URL".to_owned()),
+                ("emulator.box.pause_ms", toml::Value::Boolean(true)) => {
+                    Err("must be a time, or false".to_owned())
+                }
+                _ => Ok(()),
+            }),
+        };
+        Settings::load(&given, Purpose::Local)
+    };
+    let text = "[emulator.box]\nurl = \"https://a\"\npause_ms = false\n";
+    let (_folder, mut given) = in_file(text);
+    let set = |settings: Settings| {
+        settings.others.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>()
+    };
+    let wanted = ["emulator.box.url \"https://a\"", "emulator.box.pause_ms false"];
+    assert_eq!(set(with_nothing(given.clone()).expect("good")), wanted);
+    given.file = None;
+    let variable =
+        |name: &str, text: &str| (format!("SWITCHHOOK__EMULATOR__BOX__{name}"), text.into());
+    given.environment = vec![variable("URL", "https://a"), variable("PAUSE_MS", "false")];
+    assert_eq!(set(with_nothing(given.clone()).expect("good")), wanted);
+    given.environment = vec![variable("URL", "7"), variable("PAUSE_MS", "true")];
+    let said = with_nothing(given).expect_err("refused").to_string();
+    assert!(said.contains("is no URL") && said.contains("must be a whole number"), "{said}");
+}
+
+#[test]
 fn faults_in_them_are_told_with_all_others() {
     let text =
         "[emulator]\nspeeed = 1\nbox = 3\n[emulator.bux]\nsize_ms = 1\n[calls]\nwaiters = 0\n";

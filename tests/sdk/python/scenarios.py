@@ -640,6 +640,24 @@ class ToTheEmulator(RequestsTransport):
         return super().send(request, **kwargs)
 
 
+def fetch_and_delete_the_file():
+    key = AzureKeyCredential(PARTS["accesskey"])
+    us = CallAutomationClient(ENDPOINT, key, transport=ToTheEmulator())
+    told = "Microsoft.Communication.RecordingFileStatusUpdated"
+    while (event := Receiver.grid.get(timeout=PATIENCE_SECONDS))["eventType"] != told:
+        pass
+    (chunk,) = event["data"]["recordingStorageInfo"]["recordingChunks"]
+    whole = b"".join(us.download_recording(chunk["contentLocation"]).iter_bytes())
+    with wave.open(BytesIO(whole)) as audio:
+        assert (audio.getnchannels(), audio.getsampwidth()) == (1, 2)
+    part = b"".join(us.download_recording(chunk["contentLocation"], offset=4, length=8).iter_bytes())
+    assert part == whole[4:12], part
+    metadata = b"".join(us.download_recording(chunk["metadataLocation"]).iter_bytes())
+    assert json.loads(metadata)["chunkDocumentId"] == chunk["documentId"]
+    us.delete_recording(chunk["deleteLocation"])
+    refused(HttpResponseError, 404, us.download_recording, chunk["contentLocation"])
+
+
 @scenario
 def record_a_call():
     call, server = in_call()
@@ -661,6 +679,8 @@ def record_a_call():
     us.stop_recording(recording.recording_id)
     assert heard("RecordingStateChanged")["state"] == "inactive"
     refused(ResourceNotFoundError, 404, us.get_recording_properties, "bm9uZQ==")
+    if ENDPOINT == EMULATOR:
+        fetch_and_delete_the_file()
     end(call)
 
 
