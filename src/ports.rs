@@ -97,19 +97,22 @@ pub enum LineKind {
     Trying,
     /// It is settled what became of a ringing call.
     Settled,
+    /// About an operation that was asked for through the gateway.
+    Operation,
     /// About forwarding an event to a caller of the gateway.
     Forward,
 }
 
 impl LineKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Heard,
         Self::Rang,
         Self::Claimed,
         Self::Closed,
         Self::Trying,
         Self::Settled,
+        Self::Operation,
         Self::Forward,
     ];
 
@@ -122,6 +125,7 @@ impl LineKind {
             Self::Closed => 4,
             Self::Trying => 5,
             Self::Settled => 6,
+            Self::Operation => 7,
             Self::Forward => 8,
         }
     }
@@ -140,6 +144,7 @@ impl LineKind {
             Self::Closed => "closed",
             Self::Trying => "trying",
             Self::Settled => "settled",
+            Self::Operation => "operation",
             Self::Forward => "forward",
         }
     }

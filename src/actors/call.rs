@@ -7,6 +7,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler};
 use super::messages::{
     Ask, Asked, CallLeft, CallOver, CatchUp, Listener, Resume, Route, WaitReply, Woke,
 };
+use super::operating::{Polls, look_at_operation};
 use super::subscription::Gone;
 use super::surroundings::Surroundings;
 use super::telling;
@@ -29,6 +30,7 @@ pub struct CallActor {
     call: Option<Box<Call>>,
     replies: Vec<(WaiterId, WaitReply)>,
     listeners: Option<Box<Listeners>>,
+    polls: Polls,
     alarm: Option<Alarm>,
     kept: Kept,
     around: Arc<Surroundings>,
@@ -81,7 +83,8 @@ impl CallActor {
         around: Arc<Surroundings>,
     ) -> Self {
         let (call, replies) = (Some(call), Vec::new());
-        Self { id, incarnation, call, replies, listeners: None, alarm: None, kept, around }
+        let polls = Polls::default();
+        Self { id, incarnation, call, replies, listeners: None, polls, alarm: None, kept, around }
     }
 
     fn drive(&mut self, input: Input, ctx: &mut Context<Self>) {
@@ -140,6 +143,10 @@ impl CallActor {
             }
             Effect::Count(kind, fate) => self.around.telling.event(&kind, fate),
             Effect::Dropped(reason, count) => telling::backlog_dropped(reason, count),
+            Effect::Concluded(over) => {
+                telling::operation_over(&over);
+                self.polls.tell(over.of);
+            }
             Effect::Verify => self.around.doubts.tell(&self.id),
             Effect::Tell(..) | Effect::Remark(..) | Effect::Over(_) | Effect::Forget => {}
         }
@@ -336,6 +343,23 @@ impl Handler<Asked> for CallActor {
                 self.drive(Input::Unsubscribe(id), ctx);
             }
             Ask::Claim(identity) => self.drive(Input::Claim(identity), ctx),
+            Ask::Begin { of, what, at_ms, stands } => {
+                let limits = &self.around.limits;
+                let room = self.call.as_ref().is_some_and(|it| it.has_room_for_operation(limits));
+                self.drive(Input::Begin { of, what, at_ms }, ctx);
+                let _gone = stands.send(room);
+            }
+            Ask::Accept(of) => self.drive(Input::Accept(of), ctx),
+            Ask::Withdraw(of) => {
+                self.polls.tell(of);
+                self.drive(Input::Withdraw(of), ctx);
+            }
+            Ask::LookAtOperation { which, reply, over } => {
+                let Some(call) = &self.call else { return };
+                let look = look_at_operation(call, &which);
+                let look = self.polls.put_up(look, over, self.around.limits.waiters);
+                let _gone = reply.send(look);
+            }
             Ask::Verified => self.drive(Input::Verified, ctx),
             Ask::Close(cause) => self.drive(Input::Close(cause), ctx),
             Ask::WriteDown(page) => {
@@ -352,7 +376,10 @@ impl Handler<Asked> for CallActor {
                     let _gone = reply.send(view);
                 }
             }
-            Ask::ShutDown => self.drive(Input::Shutdown, ctx),
+            Ask::ShutDown => {
+                self.polls = Polls::default();
+                self.drive(Input::Shutdown, ctx);
+            }
         }
     }
 }

@@ -464,12 +464,17 @@ impl Calls {
         }
     }
 
+    /// Time.
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
     /// Where events are kept.
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.0.journal
     }
 
-    async fn ask(&self, call: &CallConnectionId, ask: Ask) -> Result<(), Refusal> {
+    pub(super) async fn ask(&self, call: &CallConnectionId, ask: Ask) -> Result<(), Refusal> {
         match self.route(call.clone(), ask)? {
             Some(verdict) => verdict.await.unwrap_or(Err(Refusal::Busy)),
             None => Ok(()),
@@ -478,7 +483,11 @@ impl Calls {
 
     /// Puts an ask into the mailbox of its shard at once. The call will have it when nothing is
     /// returned; otherwise the verdict tells.
-    fn route(&self, call: CallConnectionId, ask: Ask) -> Result<Option<Verdict>, Refusal> {
+    pub(super) fn route(
+        &self,
+        call: CallConnectionId,
+        ask: Ask,
+    ) -> Result<Option<Verdict>, Refusal> {
         let shard = self.shard_of(&call);
         let certain = ask.opens() && shard.around.has_room();
         let (admitted, verdict) = match certain {

@@ -11,7 +11,8 @@ use super::calls::{Listed, Refusal};
 use super::subscription::Gone;
 use super::surroundings::Pending;
 use crate::pure::call::{
-    Call, CallView, Cause, Heard, Identity, Phase, SubscriptionId, WaitEnd, WaiterId, Wants,
+    Call, CallView, Cause, Heard, Identity, NewOperation, OperationView, Phase, SubscriptionId,
+    WaitEnd, WaiterId, Wants, Which,
 };
 use crate::pure::replay::Restored;
 use crate::pure::time::{Position, Tick};
@@ -65,6 +66,30 @@ pub enum Ask {
     Detach(SubscriptionId),
     /// News: the application made or answered this call.
     Claim(Identity),
+    /// This is about to be asked of you.
+    Begin {
+        /// Where that stands in the journal: its name.
+        of: Position,
+        /// What.
+        what: NewOperation,
+        /// When, in milliseconds since 1970 (UTC).
+        at_ms: i64,
+        /// Whether there was room for it.
+        stands: oneshot::Sender<bool>,
+    },
+    /// News: Azure has accepted an operation.
+    Accept(Position),
+    /// News: the request of an operation has failed.
+    Withdraw(Position),
+    /// How does this operation stand?
+    LookAtOperation {
+        /// Which.
+        which: Which,
+        /// The answer.
+        reply: oneshot::Sender<OperationLook>,
+        /// Where to tell that it is over, when it is not yet. Dropped when that cannot be told.
+        over: Option<oneshot::Sender<()>>,
+    },
     /// News: Azure, when asked, said that it lives.
     Verified,
     /// News: it has ended, and no event will tell.
@@ -81,12 +106,17 @@ impl Ask {
     /// Whether a call that is not known yet is opened for it: early is normal (rule C11).
     pub fn opens(&self) -> bool {
         match self {
-            Self::Deliver(_) | Self::WaitFor { .. } | Self::SubscribeTo { .. } | Self::Claim(_) => {
-                true
-            }
+            Self::Deliver(_)
+            | Self::WaitFor { .. }
+            | Self::SubscribeTo { .. }
+            | Self::Claim(_)
+            | Self::Begin { .. } => true,
             Self::Retime { .. }
             | Self::CancelWait(_)
             | Self::Detach(_)
+            | Self::Accept(_)
+            | Self::Withdraw(_)
+            | Self::LookAtOperation { .. }
             | Self::Verified
             | Self::Close(_)
             | Self::WriteDown(_)
@@ -99,8 +129,22 @@ impl Ask {
 impl Ask {
     /// Whether somebody would wait for its answer for long.
     pub fn waits(&self) -> bool {
-        matches!(self, Self::WaitFor { .. } | Self::SubscribeTo { .. })
+        match self {
+            Self::WaitFor { .. } | Self::SubscribeTo { .. } => true,
+            Self::LookAtOperation { over, .. } => over.is_some(),
+            _ => false,
+        }
     }
+}
+
+/// How an operation stands.
+pub enum OperationLook {
+    /// Like this.
+    Here(Box<OperationView>),
+    /// The call knows of none such.
+    Unknown,
+    /// As many wait for operations of the call as may.
+    TooMany,
 }
 
 /// An ask on its way, counted as pending until somebody has dealt with it.

@@ -9,6 +9,7 @@ mod calls;
 pub mod forwarder;
 mod forwarder_telling;
 pub mod messages;
+mod operating;
 pub mod recovery;
 pub mod registry;
 pub mod routing;
@@ -21,5 +22,6 @@ mod verifier_telling;
 mod waiting;
 
 pub use calls::{Calls, CallsConfig, Listed, Refusal, heard_again};
+pub use operating::{Begun, NotBegun, OperationOutcome};
 pub use subscription::{Gone, Subscription};
 pub use waiting::{WaitOutcome, Waiting};

@@ -8,7 +8,7 @@ use super::calls::{Calls, heard_again};
 use super::telling;
 use crate::ports::{Clock, Found, Journal, JournalError, LineKind, Position, Record, sleep};
 use crate::pure::call::Limits;
-use crate::pure::notes::{Claimed, Closed, Remark};
+use crate::pure::notes::{Claimed, Closed, OperationNote, Remark};
 use crate::pure::replay::{Replay, Replayed};
 use crate::pure::time::Moment;
 
@@ -55,6 +55,10 @@ fn line(
         LineKind::Closed => {
             let read = serde_json::from_str::<Closed>(&record.line.text);
             read.map(|note| replay.closed(&note.call, note.cause, at_ms)).is_ok()
+        }
+        LineKind::Operation => {
+            let read = serde_json::from_str::<OperationNote>(&record.line.text);
+            read.map(|note| replay.operation(note, record.position, at_ms)).is_ok()
         }
         LineKind::Rang | LineKind::Trying | LineKind::Settled | LineKind::Forward => other(&record),
     }

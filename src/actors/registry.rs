@@ -15,6 +15,7 @@ use super::messages::{
     Ask, Asked, CallLeft, CallOver, FindByAnyId, ListCalls, LookAtShard, Restore, Route, ShardView,
     StopWaiting, Woke, WritePage, Written,
 };
+use super::operating::look_at_operation;
 use super::subscription::Gone;
 use super::surroundings::{Pending, Surroundings};
 use super::telling;
@@ -213,8 +214,10 @@ impl RegistryActor {
             Ask::Deliver(heard) => {
                 kept.changed = true;
                 for effect in remains.step(now, Input::Event(heard), limits) {
-                    if let Effect::Count(kind, fate) = effect {
-                        self.around.telling.event(&kind, fate);
+                    match effect {
+                        Effect::Count(kind, fate) => self.around.telling.event(&kind, fate),
+                        Effect::Concluded(over) => telling::operation_over(&over),
+                        _ => {}
                     }
                 }
             }
@@ -240,6 +243,23 @@ impl RegistryActor {
             }
             Ask::Look(reply) => {
                 let _gone = reply.send(remains.view(now, limits));
+            }
+            Ask::Begin { of, what, at_ms, stands } => {
+                kept.changed = true;
+                let room = remains.has_room_for_operation(limits);
+                remember(remains.step(now, Input::Begin { of, what, at_ms }, limits));
+                let _gone = stands.send(room);
+            }
+            Ask::Accept(of) => {
+                kept.changed = true;
+                remember(remains.step(now, Input::Accept(of), limits));
+            }
+            Ask::Withdraw(of) => {
+                kept.changed = true;
+                remember(remains.step(now, Input::Withdraw(of), limits));
+            }
+            Ask::LookAtOperation { which, reply, .. } => {
+                let _gone = reply.send(look_at_operation(remains, &which));
             }
             Ask::Retime { .. }
             | Ask::CancelWait(_)
@@ -344,6 +364,15 @@ impl News {
             Self::Claimed(identity) => (&identity.server_call, &identity.correlation),
         };
         (server_call.as_ref().map(|id| id.as_str()), correlation.as_ref().map(|id| id.as_str()))
+    }
+}
+
+/// What an ended call says of its operations is still counted; there is nobody else to tell.
+fn remember(effects: Vec<Effect>) {
+    for effect in effects {
+        if let Effect::Concluded(over) = effect {
+            telling::operation_over(&over);
+        }
     }
 }
 

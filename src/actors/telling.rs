@@ -1,8 +1,8 @@
 //! The happenings of calls, each told in one place.
 
-use metrics::{Counter, counter, gauge};
+use metrics::{Counter, counter, gauge, histogram};
 
-use crate::pure::call::{Cause, DropReason, Fate, Heard, WaitEnd};
+use crate::pure::call::{Cause, Conclusion, DropReason, Fate, Heard, WaitEnd};
 use crate::wire::events::EventKind;
 
 /// Counters of events by kind and fate, looked up once instead of for each event.
@@ -53,6 +53,19 @@ pub(super) fn wait_answered(answer: &Result<Heard, WaitEnd>) {
 
 pub(super) fn wait_lost() {
     counter!("switchhook_waits_total", "outcome" => "lost").increment(1);
+}
+
+/// An operation is over, or what was said of it before is corrected.
+pub(super) fn operation_over(over: &Conclusion) {
+    let (operation, outcome) = (over.operation.label(), over.status.label());
+    if over.late {
+        counter!("switchhook_operations_corrected_total", "operation" => operation).increment(1);
+        return;
+    }
+    counter!("switchhook_operations_total", "operation" => operation, "outcome" => outcome)
+        .increment(1);
+    histogram!("switchhook_operation_seconds", "operation" => operation)
+        .record(over.took.as_secs_f64());
 }
 
 pub(super) fn backlog_dropped(reason: DropReason, count: usize) {

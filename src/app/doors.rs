@@ -76,8 +76,10 @@ impl Inside {
             key: parts::gateway_key(settings)?,
             clock_skew: settings.gateway.clock_skew,
             max_body_bytes: settings.gateway.max_body_bytes,
+            max_wait: settings.calls.max_wait,
             calls: self.calls.clone(),
             clock: Arc::clone(&self.clock),
+            recordings: gateway::Recordings::default(),
         };
         Ok(Private {
             desk: web::Data::new(Desk {

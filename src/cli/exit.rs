@@ -153,8 +153,13 @@ mod tests {
             let exit = exit_of(status, name);
             let expected = match name {
                 "unauthorized" | "forbidden" => Exit::NotPermitted,
-                "not_found" | "call_not_found" | "number_not_found" | "version_not_found"
-                | "letter_not_found" | "version_gone" => Exit::NotFound,
+                "not_found"
+                | "call_not_found"
+                | "number_not_found"
+                | "version_not_found"
+                | "letter_not_found"
+                | "operation_not_found"
+                | "version_gone" => Exit::NotFound,
                 "wait_timed_out" => Exit::TimedOut,
                 "redirect_cycle"
                 | "too_many_numbers"

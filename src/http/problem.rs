@@ -46,6 +46,7 @@ codes! {
     Forbidden = 403 "forbidden" "the token may not do this";
     NotFound = 404 "not_found" "there is no such route";
     CallNotFound = 404 "call_not_found" "no call has that id";
+    OperationNotFound = 404 "operation_not_found" "the call knows of no operation with that context";
     NumberNotFound = 404 "number_not_found" "nothing is assigned to that key";
     LetterNotFound = 404 "letter_not_found" "no event that was given up has that id, or it is no longer kept";
     VersionNotFound = 404 "version_not_found" "there is no such version yet";

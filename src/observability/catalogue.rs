@@ -204,6 +204,25 @@ pub const ALL: &[Metric] = &[
     ),
     histogram("switchhook_wait_seconds", "How long waits over HTTP stood.", &[], WAIT_SECONDS),
     counter(
+        "switchhook_operations_total",
+        "Operations asked for through the gateway that are over, by how they ended.",
+        &[
+            OPERATION,
+            these("outcome", &["succeeded", "failed", "canceled", "call_ended", "timed_out"]),
+        ],
+    ),
+    counter(
+        "switchhook_operations_corrected_total",
+        "Operations that had been given up when their event came after all.",
+        &[OPERATION],
+    ),
+    histogram(
+        "switchhook_operation_seconds",
+        "From the request of an operation to its end.",
+        &[OPERATION],
+        WAIT_SECONDS,
+    ),
+    counter(
         "switchhook_backlog_dropped_total",
         "Early events that nobody took, by why they left the backlog.",
         &[these("reason", &["expired", "full", "call_ended"])],
@@ -332,7 +351,10 @@ pub const ALL: &[Metric] = &[
     counter(
         "switchhook_journal_lines_total",
         "Lines that the journal has made safe, by what they are about.",
-        &[these("kind", &["heard", "rang", "claimed", "closed", "trying", "settled", "forward"])],
+        &[these(
+            "kind",
+            &["heard", "rang", "claimed", "closed", "trying", "settled", "operation", "forward"],
+        )],
     ),
     gauge("switchhook_journal_bytes", "Bytes of all lines that the journal keeps.", &[]),
     gauge(

@@ -76,10 +76,14 @@ pub fn rewrite(
         Err(_) => return Ok(as_it_is()),
     };
     for member in CALLBACK_MEMBERS {
-        let opens = member == "callbackUri" && opens_a_call(operation);
+        let opens = match member {
+            "callbackUri" => opens_a_call(operation),
+            "recordingStateCallbackUri" => operation == Operation::StartRecording,
+            _ => false,
+        };
         let target = match members.get(member).map(|value| text(value)) {
             Some(Given::Text(target)) => Some(target),
-            // A call whose events nobody asked for is still one that can be waited for.
+            // A call or recording whose events nobody asked for can still be waited for.
             Some(Given::Nothing) | None if opens => None,
             Some(Given::Other | Given::Nothing) | None => continue,
         };

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use super::call::{Cause, Fate, Identity};
+use super::call::{Cause, Fate, Identity, NewOperation};
 use super::forwarding::Posted;
 use super::routing::{self, DecisionRecord, Planned};
 use super::time::Position;
@@ -135,6 +135,36 @@ impl DeadLetter {
             Posted::Answered(status) => Self { status: Some(status), ..self },
             Posted::Unanswered | Posted::Forbidden => self,
         }
+    }
+}
+
+/// About an operation of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationNote {
+    /// Which call.
+    pub call: CallConnectionId,
+    /// What.
+    #[serde(flatten)]
+    pub deed: OperationDeed,
+}
+
+/// What became of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OperationDeed {
+    /// It is about to be asked for. This line's place is its name.
+    Begun(NewOperation),
+    /// Azure has accepted it.
+    Accepted(Position),
+    /// Its request has failed.
+    Withdrawn(Position),
+}
+
+impl OperationNote {
+    /// As the text of a line.
+    pub fn text(&self) -> Arc<str> {
+        text(self)
     }
 }
 

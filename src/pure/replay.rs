@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::call::{BadSnapshot, Call, Cause, Heard, Identity, Input, Limits, Phase};
-use super::notes::Remark;
-use super::time::{Moment, Tick};
+use super::notes::{OperationDeed, OperationNote, Remark};
+use super::time::{Moment, Position, Tick};
 use crate::wire::identifiers::CallConnectionId;
 
 /// A call that was made again.
@@ -85,6 +85,16 @@ impl Replay {
     /// The application made or answered a call.
     pub fn claimed(&mut self, id: &CallConnectionId, identity: Identity, at_ms: i64) {
         self.step(id, self.now.tick_of(at_ms), Input::Claim(identity));
+    }
+
+    /// Something was asked of a call. `place` is where that stands.
+    pub fn operation(&mut self, note: OperationNote, place: Position, at_ms: i64) {
+        let input = match note.deed {
+            OperationDeed::Begun(what) => Input::Begin { of: place, what, at_ms },
+            OperationDeed::Accepted(of) => Input::Accept(of),
+            OperationDeed::Withdrawn(of) => Input::Withdraw(of),
+        };
+        self.step(&note.call, self.now.tick_of(at_ms), input);
     }
 
     /// A call ended without an event.

@@ -178,6 +178,12 @@ pub struct Calls {
     pub waiters: usize,
     /// Subscriptions of one call at once.
     pub subscriptions: usize,
+    /// Operations of one call whose outcome is kept.
+    pub operations: usize,
+    /// When an operation of which nothing was heard has timed out.
+    pub operation_timeout: Duration,
+    /// For how long no failure must come of an operation that only reports failure.
+    pub operation_grace: Duration,
     /// Events that a subscriber may fall behind.
     pub subscription_buffer: usize,
     /// Lines of a call's timeline.
@@ -434,6 +440,9 @@ impl Calls {
             max_calls: from.count("calls.max_calls", 1..=MANY),
             waiters: from.count("calls.waiters", 1..=100_000),
             subscriptions: from.count("calls.subscriptions", 1..=100_000),
+            operations: from.count("calls.operations", 1..=100_000),
+            operation_timeout: from.time("calls.operation_timeout_ms", 1..=24 * HOUR),
+            operation_grace: from.time("calls.operation_grace_ms", 0..=HOUR),
             subscription_buffer: from.count("calls.subscription_buffer", 1..=100_000),
             timeline_events: from.count("calls.timeline_events", 1..=1_000_000),
             remembered_events: from.count("calls.remembered_events", 2..=1_000_000),

@@ -327,6 +327,17 @@ fn waits() -> Vec<Row> {
         post("a huge call id", &waits_of(&long)).is(400, "invalid_request"),
         post("no call id", "/v1/calls//waits").is(404, "not_found"),
         get("GET of a wait", &waits_of("bad-waits")).is(405, "method_not_allowed"),
+        get("an operation of an unknown call", "/v1/calls/nobody/operations/x")
+            .is(404, "call_not_found"),
+        get("a huge context of an operation", &format!("/v1/calls/c/operations/{long}"))
+            .is(400, "invalid_request"),
+        get("too long a wait for it", "/v1/calls/c/operations/x?waitMs=99999999999")
+            .is(400, "wait_too_long"),
+        get("a negative wait for it", "/v1/calls/c/operations/x?waitMs=-1")
+            .is(400, "invalid_request"),
+        get("another parameter", "/v1/calls/c/operations/x?wait=1").is(400, "invalid_request"),
+        post("POST of an operation", "/v1/calls/c/operations/x").is(405, "method_not_allowed"),
+        get("no context", "/v1/calls/c/operations/").is(404, "not_found"),
         wait("a good one in the end", &json!({"timeoutMs": 0})).is(408, "wait_timed_out"),
     ]
 }

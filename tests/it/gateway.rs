@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::stage::{PATIENCE, Setting, Stage, answer, event, eventually};
 
 /// The key with which callers of the gateway sign. It is not the emulator's.
-const OURS: &str = "dGhlLWtleS1vZi10aGUtZ2F0ZXdheQ==";
+pub const OURS: &str = "dGhlLWtleS1vZi10aGUtZ2F0ZXdheQ==";
 const PHONE: &str = "+14255551212";
 
 /// An application: takes events, in its own mood.
@@ -60,7 +60,7 @@ impl Application {
 
 type Shared = web::Data<(mpsc::UnboundedSender<(String, Value)>, Arc<AtomicU16>)>;
 
-fn with_key(settings: &mut Settings) {
+pub fn with_key(settings: &mut Settings) {
     settings.gateway.access_key = Secret::new(OURS);
     settings.forward.first_pause = Duration::from_millis(5);
     settings.forward.longest_pause = Duration::from_millis(20);
@@ -71,7 +71,7 @@ async fn stage() -> Stage {
 }
 
 /// A request as the official SDKs sign it.
-fn signed(
+pub fn signed(
     stage: &Stage,
     method: Method,
     path: &str,
@@ -96,7 +96,7 @@ fn signed(
         .body(body.to_vec())
 }
 
-async fn post(stage: &Stage, path: &str, body: Value) -> (u16, Value, Option<String>) {
+pub async fn post(stage: &Stage, path: &str, body: Value) -> (u16, Value, Option<String>) {
     let request = signed(stage, Method::POST, path, body.to_string().as_bytes(), OURS);
     let response = request.send().await.expect("an answer");
     let context = response.headers().get("x-switchhook-operation-context");
@@ -120,7 +120,7 @@ async fn dial(stage: &Stage, callback: &str) -> String {
     call["callConnectionId"].as_str().expect("an id").to_owned()
 }
 
-fn of(call: &str, action: &str) -> String {
+pub fn of(call: &str, action: &str) -> String {
     format!("/calling/callConnections/{call}{action}")
 }
 

@@ -36,6 +36,8 @@ pub struct Setting {
     pub callbacks_signed_by: Option<(String, String, String)>,
     /// A clock that is held, for the service; the emulator's goes on by itself.
     pub held: Option<Arc<ManualClock>>,
+    /// The connection string of a call service in place of the emulator.
+    pub azure: Option<Secret>,
 }
 
 impl Default for Setting {
@@ -49,6 +51,7 @@ impl Default for Setting {
             schema: Schema::EventGrid,
             callbacks_signed_by: None,
             held: None,
+            azure: None,
         }
     }
 }
@@ -105,7 +108,8 @@ impl Stage {
         let audience = config.audience.clone();
         let fast = SystemClock::start_at_speed(setting.speed);
         let emulator = Emulator::start(config, fast).expect("the emulator starts");
-        settings.azure.connection_string = Secret::new(emulator.connection_string());
+        let emulated = || Secret::new(emulator.connection_string());
+        settings.azure.connection_string = setting.azure.unwrap_or_else(emulated);
         settings.callbacks.openid_url = emulator.openid_configuration_url();
         settings.callbacks.audience = audience;
         if let Some((configuration, issuer, audience)) = setting.callbacks_signed_by {

@@ -39,7 +39,11 @@ impl RoutingRecovery {
             LineKind::Rang => self.0.rang(record.position, line.at, &line.text),
             LineKind::Trying => self.0.trying(line.at, &line.text),
             LineKind::Settled => self.0.settled(&line.text),
-            LineKind::Heard | LineKind::Claimed | LineKind::Closed | LineKind::Forward => {}
+            LineKind::Heard
+            | LineKind::Claimed
+            | LineKind::Closed
+            | LineKind::Operation
+            | LineKind::Forward => {}
         }
     }
 

@@ -6,6 +6,7 @@ pub mod events;
 pub mod forwards;
 pub mod gateway;
 pub mod numbers;
+pub mod operations;
 pub mod probes;
 pub mod waits;
 
@@ -56,6 +57,7 @@ pub struct Private {
 /// Every route of the private listener: method and path, as data. A test walks it.
 pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/calls/{id}/waits"),
+    ("GET", "/v1/calls/{id}/operations/{operationContext}"),
     ("GET", "/v1/calls/{id}/events"),
     ("GET", "/v1/events"),
     ("GET", "/v1/numbers"),
@@ -103,6 +105,10 @@ pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
                     .wrap(from_fn(auth::check))
                     .wrap(from_fn(probes::count))
                     .service(resource("/v1/calls/{id}/waits").route(web::post().to(waits::wait)))
+                    .service(
+                        resource("/v1/calls/{id}/operations/{operationContext}")
+                            .route(web::get().to(operations::outcome)),
+                    )
                     .service(
                         resource("/v1/calls/{id}/events").route(web::get().to(events::of_call)),
                     )

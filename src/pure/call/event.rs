@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::operations::{Conclusion, NewOperation};
 use super::wants::{Condition, Wants};
 use crate::pure::notes::Remark;
 use crate::pure::time::{Position, Tick};
@@ -82,6 +83,19 @@ pub enum Input {
     Unsubscribe(SubscriptionId),
     /// The application made or answered this call: it exists, whether or not events have come.
     Claim(Identity),
+    /// Something is about to be asked of it.
+    Begin {
+        /// Where that stands in the journal: its name.
+        of: Position,
+        /// What.
+        what: NewOperation,
+        /// When, in milliseconds since 1970 (UTC).
+        at_ms: i64,
+    },
+    /// Azure has accepted an operation.
+    Accept(Position),
+    /// The request of an operation has failed.
+    Withdraw(Position),
     /// Azure, when asked, said that it lives.
     Verified,
     /// It is known to be over, though no event said so.
@@ -95,7 +109,19 @@ pub enum Input {
 impl Input {
     /// Whether it changes what must survive a restart.
     pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Event(_) | Self::Replay(..) | Self::Claim(_) | Self::Close(_))
+        match self {
+            Self::Event(_) | Self::Replay(..) | Self::Claim(_) | Self::Close(_) => true,
+            Self::Begin { .. } | Self::Accept(_) | Self::Withdraw(_) => true,
+            Self::Wait { .. }
+            | Self::Retime { .. }
+            | Self::Cancel(_)
+            | Self::Return(_)
+            | Self::Subscribe { .. }
+            | Self::Unsubscribe(_)
+            | Self::Verified
+            | Self::Shutdown
+            | Self::Woke => false,
+        }
     }
 }
 
@@ -116,6 +142,8 @@ pub enum Effect {
     Count(EventKind, Fate),
     /// Count events that left the backlog untaken.
     Dropped(DropReason, usize),
+    /// An operation is over.
+    Concluded(Conclusion),
     /// Ask Azure whether the call still lives. Said again only after the answer, or after as long a
     /// silence once more.
     Verify,

@@ -13,6 +13,14 @@ pub struct Limits {
     pub waiters: usize,
     /// Subscriptions that may stand at once; one more is refused.
     pub subscriptions: usize,
+    /// Operations whose outcome is kept. The oldest that is over leaves first; when none is over, one
+    /// more is refused.
+    pub operations: usize,
+    /// 4 min: an operation of which nothing was heard for so long has timed out.
+    pub operation_patience: Duration,
+    /// 2 s: operations that only report failure have worked when none came for so long. Azure does not
+    /// say how long that may take.
+    pub operation_grace: Duration,
     /// Entries of the timeline. The oldest leaves first.
     pub timeline_events: usize,
     /// Identities of events remembered for dropping repeats; at least half of it at any time.
@@ -35,6 +43,9 @@ impl Default for Limits {
             backlog_age: Duration::from_secs(5),
             waiters: 1024,
             subscriptions: 128,
+            operations: 128,
+            operation_patience: Duration::from_secs(4 * 60),
+            operation_grace: Duration::from_secs(2),
             timeline_events: 1000,
             remembered_events: 8192,
             tombstone: Duration::from_secs(60),

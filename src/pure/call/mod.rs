@@ -8,6 +8,8 @@ mod doubt;
 mod ending;
 mod event;
 mod limits;
+mod operating;
+mod operations;
 mod roster;
 mod seen;
 mod snapshot;
@@ -31,6 +33,11 @@ pub use event::{
     SubscriptionId, WaitEnd, WaiterId,
 };
 pub use limits::Limits;
+pub use operating::Which;
+use operations::Operations;
+pub use operations::{
+    Alive, Conclusion, Diagnosis, NewOperation, OperationStatus, OperationView, Since,
+};
 pub use roster::Roster;
 use seen::Seen;
 pub use snapshot::BadSnapshot;
@@ -90,6 +97,8 @@ pub struct Call {
     seen: Seen,
     /// Whether it is known from more than waits: an event came, or the application claimed it.
     known: bool,
+    /// What was asked of it. Boxed: most calls are asked nothing through us, or little.
+    operations: Option<Box<Operations>>,
     over: Option<Box<Tombstone>>,
 }
 
@@ -110,6 +119,7 @@ impl Call {
             timeline: Timeline::default(),
             seen: Seen::default(),
             known: false,
+            operations: None,
             over: None,
         }
     }
@@ -119,9 +129,17 @@ impl Call {
     pub fn step(&mut self, now: Tick, input: Input, limits: &Limits) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.catch_up(now, limits, &mut effects);
-        match &mut self.over {
-            Some(tombstone) => after_the_end(tombstone, now, input, limits, &mut effects),
-            None => self.live(now, input, limits, &mut effects),
+        match (input, &mut self.over) {
+            (Input::Begin { of, what, at_ms }, _) => {
+                self.begin(now, of, what, at_ms, limits, &mut effects);
+            }
+            (Input::Accept(of), _) => self.accepted(now, of, limits, &mut effects),
+            (Input::Withdraw(of), _) => self.withdraw(now, of),
+            (input, Some(tombstone)) => {
+                let operations = self.operations.as_deref_mut();
+                after_the_end(tombstone, operations, now, input, limits, &mut effects);
+            }
+            (input, None) => self.live(now, input, limits, &mut effects),
         }
         self.waiters.settle();
         if self.is_forgettable() {
@@ -142,7 +160,8 @@ impl Call {
         let waits = self.waiters.deadline();
         let backlog = self.backlog.deadline(limits);
         let (silence, question) = (self.silence_ends(limits), self.question_due(limits));
-        [waits, backlog, silence, question].into_iter().flatten().min()
+        let operations = self.operations.as_ref().and_then(|them| them.deadline(limits));
+        [waits, backlog, silence, question, operations].into_iter().flatten().min()
     }
 
     /// How far it has come.
@@ -241,7 +260,7 @@ impl Call {
                 self.stirred = now;
                 self.shut_down(effects);
             }
-            Input::Woke => {}
+            Input::Begin { .. } | Input::Accept(_) | Input::Withdraw(_) | Input::Woke => {}
         }
     }
 
@@ -253,6 +272,7 @@ impl Call {
             let near_misses = self.near_misses(&waiter, limits);
             effects.push(Effect::End(waiter.id, WaitEnd::TimedOut(near_misses)));
         }
+        self.expire_operations(now, limits, effects);
         if somebody_left {
             // Being waited for is not being silent: silence counts from the last one's leaving.
             self.stirred = now;
@@ -299,6 +319,7 @@ impl Call {
         let stale = self.update_roster(&heard);
         let fate = past.map_or_else(|| self.tell(&heard, effects), Remark::fate);
         effects.push(Effect::Count(kind.clone(), fate));
+        self.tell_operations(now, &heard, effects);
         self.timeline.note(Entry::of(&heard, now, fate, stale), limits.timeline_events);
         match self.phase_after(&kind) {
             Phase::Disconnected => {
@@ -412,21 +433,11 @@ impl Call {
     }
 
     fn near_misses(&self, waiter: &Waiter, limits: &Limits) -> Vec<NearMiss> {
-        let in_reach = |entry: &&Entry| entry.at + limits.backlog_age > waiter.since;
-        let miss = |entry: &Entry| {
-            let kind = waiter.wants.kinds.has(&entry.kind);
-            let context = waiter.wants.context_suits(entry.context.as_ref());
-            let filtered = waiter.has_turned_away(entry.position);
-            let failed = match (kind, context, filtered) {
-                (false, true, _) => Condition::Types,
-                (true, false, _) => Condition::OperationContext,
-                (true, true, true) => Condition::Filter,
-                _ => return None,
-            };
-            Some(NearMiss { position: entry.position, kind: entry.kind.clone(), failed })
-        };
+        let since = waiter.since;
+        let in_reach = |entry: &&Entry| entry.at + limits.backlog_age > since;
         let recent = self.timeline.entries().rev().take_while(in_reach);
-        let mut found: Vec<_> = recent.filter_map(miss).take(NEAR_MISSES).collect();
+        let mut found: Vec<_> =
+            recent.filter_map(|entry| near_miss(waiter, entry)).take(NEAR_MISSES).collect();
         found.reverse();
         found
     }
@@ -435,7 +446,8 @@ impl Call {
     /// when a wait ends: what came in with the same step may have made the call known.
     fn is_forgettable(&self) -> bool {
         let unattended = self.waiters.is_empty() && self.subscriptions.is_empty();
-        !self.known && unattended && self.backlog.len() == 0 && self.over.is_none()
+        let asked_nothing = self.operations.as_ref().is_none_or(|them| them.is_empty());
+        !self.known && unattended && asked_nothing && self.backlog.len() == 0 && self.over.is_none()
     }
 
     fn shut_down(&mut self, effects: &mut Vec<Effect>) {
@@ -460,6 +472,7 @@ impl Call {
         effects.extend(self.waiters.take_all().into_iter().map(ended));
         let subscriptions = std::mem::take(&mut self.subscriptions).into_iter();
         effects.extend(subscriptions.map(|(id, _)| Effect::Close(id, CloseReason::CallEnded)));
+        self.end_operations(now, terminal.as_ref(), effects);
         let dropped = self.backlog.clear();
         if dropped > 0 {
             effects.push(Effect::Dropped(DropReason::CallEnded, dropped));
@@ -479,9 +492,24 @@ impl Call {
     }
 }
 
+/// Whether an event met all conditions of a wait but one, and which (rule C16).
+fn near_miss(waiter: &Waiter, entry: &Entry) -> Option<NearMiss> {
+    let kind = waiter.wants.kinds.has(&entry.kind);
+    let context = waiter.wants.context_suits(entry.context.as_ref());
+    let filtered = waiter.has_turned_away(entry.position);
+    let failed = match (kind, context, filtered) {
+        (false, true, _) => Condition::Types,
+        (true, false, _) => Condition::OperationContext,
+        (true, true, true) => Condition::Filter,
+        _ => return None,
+    };
+    Some(NearMiss { position: entry.position, kind: entry.kind.clone(), failed })
+}
+
 /// What an ended call still does: it answers, and lets nobody wait.
 fn after_the_end(
     tombstone: &mut Tombstone,
+    operations: Option<&mut Operations>,
     now: Tick,
     input: Input,
     limits: &Limits,
@@ -490,6 +518,9 @@ fn after_the_end(
     match input {
         Input::Event(heard) | Input::Replay(heard, _) => {
             let fate = tombstone.accept(now, &heard, limits);
+            if let (Fate::Late, Some(operations)) = (fate, operations) {
+                effects.extend(operations.hear(now, &heard).map(Effect::Concluded));
+            }
             effects.push(Effect::Count(heard.event.kind.clone(), fate));
         }
         Input::Wait { id, wants, .. } => effects.push(match tombstone.answer(&wants) {
@@ -502,6 +533,9 @@ fn after_the_end(
         | Input::Return(_)
         | Input::Unsubscribe(_)
         | Input::Claim(_)
+        | Input::Begin { .. }
+        | Input::Accept(_)
+        | Input::Withdraw(_)
         | Input::Verified
         | Input::Close(_)
         | Input::Shutdown

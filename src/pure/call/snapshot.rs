@@ -12,6 +12,7 @@ use super::backlog::Backlog;
 use super::ending::Tombstone;
 use super::event::{Ending, Fate, Heard, Identity};
 use super::limits::Limits;
+use super::operations::WrittenOperations;
 use super::roster::Roster;
 use super::seen::Seen;
 use super::timeline::{Entry, Timeline};
@@ -59,6 +60,8 @@ struct Snapshot {
     seen: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     backlog: Vec<Kept>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operations: Option<WrittenOperations>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     over: Option<Over>,
 }
@@ -182,6 +185,7 @@ impl Call {
             dropped_to: timeline.dropped_to().0,
             seen: seen.keys().iter().map(|key| format!("{:x}", key.0)).collect(),
             backlog: self.backlog.iter().map(|(at, heard)| Kept::of(wall(at), heard)).collect(),
+            operations: self.operations.as_ref().map(|them| them.write(now)),
             over: over.map(|over| Over {
                 ended: wall(over.ended),
                 ending: over.ending.clone(),
@@ -211,6 +215,7 @@ impl Call {
         call.phase = read.state;
         call.stirred = now.tick_of(read.stirred);
         call.known = read.known;
+        call.operations = read.operations.map(|written| Box::new(written.read(now)));
         let Some(over) = read.over else {
             (call.identity, call.roster, call.timeline) = (read.identity, read.roster, timeline);
             call.seen = seen;

@@ -6,6 +6,7 @@ mod leaving;
 mod limits;
 mod matching;
 mod near_misses;
+mod operations;
 mod subscriptions;
 mod timeouts;
 mod verifying;

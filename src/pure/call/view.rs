@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::{Call, Ending, Entry, Phase, SubscriptionId, Timeline, Tombstone, WaiterId};
+use super::{
+    Call, Ending, Entry, OperationView, Phase, SubscriptionId, Timeline, Tombstone, WaiterId,
+};
 use crate::pure::time::{Position, Tick};
 use crate::wire::events::{EventKind, Participant};
 use crate::wire::identifiers::{CorrelationId, OperationContext, ServerCallId};
@@ -35,6 +37,9 @@ pub struct CallView {
     pub backlog: usize,
     /// Who listens, in order of registration.
     pub subscriptions: Vec<SubscriptionView>,
+    /// What was asked of it, in that order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<OperationView>,
     /// What was heard, oldest first.
     pub timeline: Vec<EntryView>,
     /// Older lines of the timeline that had to leave.
@@ -96,7 +101,7 @@ impl Call {
     /// A glance. Changes nothing.
     pub fn view(&self, now: Tick, limits: &super::Limits) -> CallView {
         if let Some(tombstone) = &self.over {
-            return tombstone.view(now);
+            return CallView { operations: self.operation_views(), ..tombstone.view(now) };
         }
         let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         CallView {
@@ -128,6 +133,7 @@ impl Call {
                     types: wants.kinds.iter().cloned().collect(),
                 })
                 .collect(),
+            operations: self.operation_views(),
             timeline: entry_views(&self.timeline),
             timeline_dropped: self.timeline.dropped(),
             timeline_dropped_to: self.timeline.dropped_to(),
@@ -151,6 +157,7 @@ impl Tombstone {
             waits: Vec::new(),
             backlog: 0,
             subscriptions: Vec::new(),
+            operations: Vec::new(),
             timeline: entry_views(&self.timeline),
             timeline_dropped: self.timeline.dropped(),
             timeline_dropped_to: self.timeline.dropped_to(),

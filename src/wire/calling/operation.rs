@@ -42,6 +42,11 @@ macro_rules! operations {
                 match self { $(Self::$name => $label,)* }
             }
 
+            /// The operation of that name.
+            pub fn of_label(label: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|operation| operation.label() == label)
+            }
+
             /// The HTTP method.
             pub fn method(self) -> Method {
                 match self { $(Self::$name => Method::$method,)* }
@@ -63,6 +68,20 @@ macro_rules! operations {
             }
         }
     };
+}
+
+impl serde::Serialize for Operation {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.label())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Operation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let label = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let unknown = || serde::de::Error::custom("not an operation");
+        Self::of_label(&label).ok_or_else(unknown)
+    }
 }
 
 operations! {

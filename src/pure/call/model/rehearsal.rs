@@ -258,6 +258,6 @@ fn labels(effect: &Effect) -> Vec<String> {
         Effect::Verify => vec!["verify".into()],
         Effect::Over(ending) => vec![format!("over {:?}", ending.cause)],
         Effect::Forget => vec!["forget".into()],
-        Effect::Remark(..) => Vec::new(),
+        Effect::Remark(..) | Effect::Concluded(_) => Vec::new(),
     }
 }

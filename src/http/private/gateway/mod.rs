@@ -4,6 +4,9 @@
 //! on. The answer goes back as it came: status, headers, errors. What the gateway itself has to say is
 //! said in the call service's shape, because its clients read no other.
 
+mod operating;
+mod prefer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +17,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
 
+pub use operating::Recordings;
+use operating::Registered;
+
 use super::auth::{Guard, Role};
 use crate::actors::Calls;
 use crate::http::problem::Code;
@@ -21,9 +27,10 @@ use crate::ports::{BodyStream, Clock, NotPassed, Passage, Passed, Passing};
 use crate::pure::call::Identity;
 use crate::pure::forwarding::Targets;
 use crate::pure::gateway::{Ours, Rewritten, opens_a_call, rewrite, rewrite_links, stays_here};
+use crate::pure::operations::has_outcome;
 use crate::pure::proof::{self, Signed, after_scheme};
 use crate::pure::signing::{AccessKey, SCHEME};
-use crate::wire::calling::{CallConnectionProperties, Method, Operation, Route, route};
+use crate::wire::calling::{CallConnectionProperties, Method, Operation, Place, Route, route};
 use crate::wire::identifiers::OperationContext;
 
 /// Tells the caller the context under which the outcome of its request can be asked for.
@@ -47,10 +54,14 @@ pub struct Gateway {
     pub clock_skew: Duration,
     /// Larger bodies are refused.
     pub max_body_bytes: usize,
+    /// The longest wait for an outcome.
+    pub max_wait: Duration,
     /// The calls.
     pub calls: Calls,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// To which calls recordings belong.
+    pub recordings: Recordings,
 }
 
 /// A refusal of the gateway's own, in the call service's shape.
@@ -111,7 +122,7 @@ impl Gateway {
         request: &HttpRequest,
         payload: web::Payload,
     ) -> Result<HttpResponse, Refused> {
-        let operation = operation(request)?;
+        let (operation, place) = operation(request)?;
         let Ok(Ok(body)) = payload.to_bytes_limited(self.max_body_bytes).await else {
             let most = self.max_body_bytes;
             let message = format!("The body was cut off, or has more than {most} bytes.");
@@ -126,14 +137,24 @@ impl Gateway {
                 .map_err(|bad| Refused::new(400, "BadRequest", format!("{bad}.")))?,
             Method::Get | Method::Delete => Rewritten { body: body.to_vec(), context: None },
         };
+        let context = rewritten.context.or_else(|| {
+            let name = || OperationContext::new(context());
+            has_outcome(operation).then(name)
+        });
+        let registered = self.begin(operation, &place, &body, context.as_ref()).await?;
         let passage = Passage {
             operation,
             target: target(request),
             headers: headers(request),
             body: rewritten.body.into(),
         };
-        let passed = self.relay.pass(passage).await?;
-        self.answer(request, operation, passed, rewritten.context).await
+        match self.relay.pass(passage).await {
+            Ok(passed) => self.answer(request, operation, passed, registered, context).await,
+            Err(error) => {
+                registered.iter().for_each(|registered| self.withdraw(registered));
+                Err(error.into())
+            }
+        }
     }
 
     /// Lets whoever signs with our key in, and the bearers of the private listener's tokens.
@@ -176,6 +197,7 @@ impl Gateway {
         request: &HttpRequest,
         operation: Operation,
         passed: Passed,
+        mut registered: Option<Registered>,
         context: Option<OperationContext>,
     ) -> Result<HttpResponse, Refused> {
         let Passed { status, headers, body } = passed;
@@ -189,15 +211,27 @@ impl Gateway {
             .is_some_and(|length| length <= MAX_ANSWER_BYTES);
         let mut answer = HttpResponse::build(status);
         pass_headers(&mut answer, &headers);
-        if let Some(value) = context.and_then(|it| HeaderValue::from_str(it.as_str()).ok()) {
-            answer.insert_header((HeaderName::from_static(CONTEXT_HEADER), value));
+        if let Some(registered) = registered.take_if(|_| !status.is_success()) {
+            self.withdraw(&registered);
         }
-        if !short && !is_json && status != StatusCode::NO_CONTENT {
+        if !short && !is_json && status != StatusCode::NO_CONTENT && registered.is_none() {
             return Ok(answer.streaming(body.map_err(std::io::Error::other)));
         }
         let mut body = whole(body).await?;
         if status.is_success() && opens_a_call(operation) {
-            self.claim(&body).await;
+            registered = self.claim(operation, &body, context.as_ref()).await;
+        }
+        if let Some(registered) = registered {
+            let (call, which) = self.accepted(registered, &body).await?;
+            let name = context.and_then(|it| HeaderValue::from_str(it.as_str()).ok());
+            let header = HeaderName::from_static(CONTEXT_HEADER);
+            if let Some(patience) = prefer::patience(request.headers(), self.max_wait)
+                && let Some(mut outcome) = self.outcome(&call, &which, patience, &body).await
+            {
+                name.map(|name| outcome.headers_mut().insert(header, name));
+                return Ok(outcome);
+            }
+            name.map(|name| answer.insert_header((header, name)));
         }
         if status.is_success() && operation == Operation::GetParticipants {
             let reached = request.connection_info();
@@ -209,22 +243,29 @@ impl Gateway {
         Ok(answer.body(body))
     }
 
-    /// The call is ours from now on. Should there be no room for it, its events make it known anyhow.
-    async fn claim(&self, body: &[u8]) {
-        let Ok(made) = serde_json::from_slice::<CallConnectionProperties>(body) else { return };
-        let Some(id) = made.call_connection_id else { return };
+    /// The call is ours from now on, and how it was made can be asked. Should there be no room for it,
+    /// its events make it known anyhow.
+    async fn claim(
+        &self,
+        operation: Operation,
+        body: &[u8],
+        context: Option<&OperationContext>,
+    ) -> Option<Registered> {
+        let made = serde_json::from_slice::<CallConnectionProperties>(body).ok()?;
+        let id = made.call_connection_id?;
         let identity =
             Identity { server_call: made.server_call_id, correlation: made.correlation_id };
         if let Err(refusal) = self.calls.claim(&id, identity).await {
             tracing::warn!(call = %id, ?refusal, "a call of the gateway could not be noted");
         }
+        self.begin_with(id, operation, context?.clone()).await.ok()
     }
 }
 
 /// Which of the 34 operations it is.
-fn operation(request: &HttpRequest) -> Result<Operation, Refused> {
+fn operation(request: &HttpRequest) -> Result<(Operation, Place), Refused> {
     match route(request.method().as_str(), request.uri().path()) {
-        Route::To(operation, _) => Ok(operation),
+        Route::To(operation, place) => Ok((operation, place)),
         Route::WrongMethod => {
             let message = "The path exists, but not for this method.";
             Err(Refused::new(405, "MethodNotAllowed", message))
