@@ -5,16 +5,17 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-/// A demonstration in a process of its own, on any free ports.
+/// A service and an emulator in a process of their own, on any free ports.
 struct Demo {
     child: Child,
     ready: Value,
 }
 
 impl Demo {
-    fn start() -> Self {
+    fn start(more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_switchhook"))
-            .args(["dev", "--demo", "--ports", "auto", "--json"])
+            .args(["dev", "--ports", "auto", "--json"])
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -51,7 +52,7 @@ fn tour() -> String {
 
 #[test]
 fn the_tour_of_the_readme_works_as_written() {
-    let demo = Demo::start();
+    let demo = Demo::start(&["--demo"]);
     let script = tour()
         .replace("http://127.0.0.1:8081", demo.url("private"))
         .replace("http://127.0.0.1:8082", demo.url("emulator"));
@@ -96,4 +97,22 @@ fn the_ivr_example_tells_its_story_to_the_end() {
         let (_, after) = rest.split_once(step).unwrap_or_else(|| panic!("no {step:?} in:\n{said}"));
         rest = after;
     }
+}
+
+#[test]
+fn the_example_for_curl_tells_its_story() {
+    let phones = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/phones.toml");
+    let demo = Demo::start(&["--phones", phones]);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/curl/ivr.sh");
+    let out = Command::new("timeout")
+        .args(["60", "bash", script])
+        .env("SWITCHHOOK_URL", demo.url("private"))
+        .env("SWITCHHOOK_EMULATOR_URL", demo.url("emulator"))
+        .output()
+        .expect("bash runs");
+    let told = String::from_utf8_lossy(&out.stdout);
+    let expected = "connected\nthe caller pressed one\nthe answer was played: succeeded\n\
+                    the call has ended\n";
+    assert_eq!(told, expected, "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success());
 }
