@@ -22,6 +22,7 @@ mod incoming_durable;
 mod isolation;
 mod numbers_http;
 mod numbers_store;
+mod openapi;
 mod operations;
 mod readme;
 mod restart;

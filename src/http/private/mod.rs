@@ -6,6 +6,7 @@ pub mod events;
 pub mod forwards;
 pub mod gateway;
 pub mod numbers;
+pub mod openapi;
 pub mod operations;
 pub mod probes;
 pub mod waits;
@@ -75,6 +76,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/incoming"),
     ("GET", "/admin/dead-letters"),
     ("POST", "/admin/dead-letters/{id}:redeliver"),
+    ("GET", "/openapi.json"),
     ("GET", "/metrics"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
@@ -144,6 +146,7 @@ pub fn routes(private: Private) -> impl FnOnce(&mut ServiceConfig) {
                         resource("/admin/dead-letters/{id}:redeliver")
                             .route(web::post().to(forwards::redeliver)),
                     )
+                    .service(resource("/openapi.json").route(web::get().to(openapi::openapi)))
                     .service(resource("/metrics").route(web::get().to(probes::metrics)))
                     .default_service(web::to(no_such_route)),
             );
