@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::ports::{Answer, CallAutomation, Request, UpstreamError};
 use crate::wire::calling::{
-    CallConnectionProperties, GetParticipantsResponse, Operation, Place, RequestModel,
+    CallConnectionProperties, GetParticipantsResponse, Operation, Place, RecordingStateResponse,
+    RequestModel,
 };
 use crate::wire::events::Participant;
 use crate::wire::identifiers::{CallConnectionId, RawId};
@@ -87,6 +88,32 @@ pub async fn get_participant(
     let place = Place::Participant(call, who);
     let answer = azure.send(Request::new(Operation::GetParticipant, place)).await?;
     parse(Operation::GetParticipant, &answer.body)
+}
+
+/// How a recording is.
+///
+/// # Errors
+/// [`UpstreamError`]; status 404 when it is over.
+pub async fn get_recording(
+    azure: &dyn CallAutomation,
+    recording: &str,
+) -> Result<RecordingStateResponse, UpstreamError> {
+    let operation = Operation::GetRecordingProperties;
+    let place = Place::Recording(recording.to_owned());
+    read(operation, &azure.send(Request::new(operation, place)).await?)
+}
+
+/// Pauses, resumes or stops a recording, as `operation` says.
+///
+/// # Errors
+/// [`UpstreamError`]; status 404 when it is over.
+pub async fn change_recording(
+    azure: &dyn CallAutomation,
+    operation: Operation,
+    recording: &str,
+) -> Result<(), UpstreamError> {
+    let place = Place::Recording(recording.to_owned());
+    azure.send(Request::new(operation, place)).await.map(drop)
 }
 
 /// Everybody in a call, over all pages.

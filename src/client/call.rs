@@ -9,8 +9,8 @@ use super::connecting::Connecting;
 use super::error::AskError;
 use super::listening::Listening;
 use super::outcomes::{
-    AddOutcome, ConnectOutcome, Ends, PlayOutcome, RecognizeOutcome, RemoveOutcome,
-    SendDtmfOutcome, TransferOutcome,
+    ConnectOutcome, Ends, PlayOutcome, RecognizeOutcome, RemoveOutcome, SendDtmfOutcome,
+    TransferOutcome,
 };
 use super::pending::{Pending, wants_of};
 use super::{Client, Inner};
@@ -20,9 +20,8 @@ use crate::ports::UpstreamError;
 use crate::pure::call::{Ending, Wants};
 use crate::pure::operations::endings;
 use crate::wire::calling::{
-    AddParticipantRequest, CallConnectionProperties, Operation, Place, PlayRequest,
-    RecognizeRequest, RemoveParticipantRequest, SendDtmfTonesRequest, TransferToParticipantRequest,
-    WithContext,
+    CallConnectionProperties, Operation, Place, PlayRequest, RecognizeRequest,
+    RemoveParticipantRequest, SendDtmfTonesRequest, TransferToParticipantRequest, WithContext,
 };
 use crate::wire::events::{CallEvent, EventKind, Participant};
 use crate::wire::identifiers::{CallConnectionId, Identifier};
@@ -136,17 +135,6 @@ impl Call {
         self.start(request).await
     }
 
-    /// Invites somebody. The request names who, and how long it rings.
-    ///
-    /// # Errors
-    /// [`AskError`]; then nothing is waited for.
-    pub async fn add_participant(
-        &self,
-        request: AddParticipantRequest,
-    ) -> Result<Pending<AddOutcome>, AskError> {
-        self.start(request).await
-    }
-
     /// Removes somebody.
     ///
     /// # Errors
@@ -232,7 +220,10 @@ impl Call {
 
     /// Puts up the wait, then sends the request (rule C13). A request that fails takes its wait down
     /// with it: the wait is dropped on the way out.
-    async fn start<M: WithContext, T: Ends>(&self, mut request: M) -> Result<Pending<T>, AskError> {
+    pub(super) async fn start<M: WithContext, T: Ends>(
+        &self,
+        mut request: M,
+    ) -> Result<Pending<T>, AskError> {
         let pending = self.put_up(wants_of(&mut request)).await?;
         let place = Place::Call(self.id.clone());
         operations::ask(&*self.inner().azure, &request, place).await?;

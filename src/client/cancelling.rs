@@ -61,7 +61,8 @@ impl Cancelling {
     }
 }
 
-fn disturbance(gone: Gone) -> WaitError {
+/// Why somebody who listens hears nothing more.
+pub(super) fn disturbance(gone: Gone) -> WaitError {
     match gone {
         Gone::Closed(CloseReason::ShuttingDown) => WaitError::ShuttingDown,
         Gone::Closed(CloseReason::Refused) | Gone::Slow => WaitError::Refused,

@@ -34,7 +34,9 @@ impl<'a> Connecting<'a> {
         let pending = match call.take_connecting() {
             Some(pending) => pending,
             None => {
-                let kinds = [Operation::CreateCall, Operation::AnswerCall].map(endings).concat();
+                let kinds = [Operation::CreateCall, Operation::AnswerCall, Operation::Connect]
+                    .map(endings)
+                    .concat();
                 call.put_up(Wants::kinds(&kinds)).await.map_err(WaitError::from_start)?
             }
         };

@@ -31,12 +31,16 @@ mod call;
 mod cancelling;
 mod connecting;
 mod error;
+mod joining;
 mod listen;
 mod listening;
+mod media;
 mod new_call;
 mod outcomes;
 mod pending;
+mod people;
 mod prompt;
+mod recording;
 #[cfg(test)]
 mod tests;
 
@@ -47,15 +51,20 @@ pub use call::Call;
 pub use cancelling::{Cancelled, Cancelling};
 pub use connecting::Connecting;
 pub use error::{AskError, WaitError};
+pub use joining::Joining;
 pub use listen::Listen;
 pub use listening::Listening;
+pub use media::{Holding, Key, Keys};
 pub use new_call::{Answering, NewCall};
 pub use outcomes::{
-    AddOutcome, ConnectOutcome, Ends, PlayOutcome, RecognizeOutcome, RemoveOutcome,
-    SendDtmfOutcome, Tones, TransferOutcome,
+    AddOutcome, CancelAddOutcome, ConnectOutcome, Ends, HoldOutcome, PlayOutcome, RecognizeOutcome,
+    RecordingOutcome, RemoveOutcome, SendDtmfOutcome, StopKeysOutcome, StreamOutcome, Tones,
+    TransferOutcome,
 };
 pub use pending::{DEFAULT_PATIENCE, Outcome, Pending};
+pub use people::{Invited, Moved, Moving};
 pub use prompt::Prompt;
+pub use recording::{Recorder, Recording};
 
 use crate::acs::operations;
 use crate::actors::Calls;
@@ -132,6 +141,14 @@ impl Client {
     /// [`AskError`] when Azure refuses, for one because somebody was quicker.
     pub async fn answer(&self, ringing: impl Into<Answering>) -> Result<Call, AskError> {
         self.open(ringing.into().into_request(&self.0.callback_uri)).await
+    }
+
+    /// Joins a call that is there already. See [`Call::connected`].
+    ///
+    /// # Errors
+    /// [`AskError`] when Azure refuses, or there is no room for another call.
+    pub async fn connect(&self, to: Joining) -> Result<Call, AskError> {
+        self.open(to.into_request(&self.0.callback_uri)).await
     }
 
     /// Sends a ringing call to somebody else.

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use crate::wire::calling::{AnswerCallRequest, CallIntelligenceOptions, CreateCallRequest};
+use crate::wire::calling::{
+    AnswerCallRequest, CallIntelligenceOptions, CreateCallRequest, MediaStreamingOptions,
+    TranscriptionOptions,
+};
 use crate::wire::identifiers::{
     CommunicationUser, Identifier, IncomingCallContext, OperationContext, PhoneNumber,
 };
@@ -50,6 +53,20 @@ impl NewCall {
     #[must_use]
     pub fn speech(mut self, endpoint: impl Into<String>) -> Self {
         self.0.call_intelligence_options = Some(speech_at(endpoint.into()));
+        self
+    }
+
+    /// … with a stream of its sound over a web socket. See [`Call::start_streaming`](super::Call).
+    #[must_use]
+    pub fn streaming(mut self, options: &MediaStreamingOptions) -> Self {
+        self.0.media_streaming_options = serde_json::to_value(options).ok();
+        self
+    }
+
+    /// … with a transcription over a web socket. See [`Call::start_transcription`](super::Call).
+    #[must_use]
+    pub fn transcribing(mut self, options: &TranscriptionOptions) -> Self {
+        self.0.transcription_options = serde_json::to_value(options).ok();
         self
     }
 
@@ -114,6 +131,6 @@ impl From<IncomingCallContext> for Answering {
     }
 }
 
-fn speech_at(endpoint: String) -> CallIntelligenceOptions {
+pub(super) fn speech_at(endpoint: String) -> CallIntelligenceOptions {
     CallIntelligenceOptions { cognitive_services_endpoint: Some(endpoint) }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::codes_of;
 use crate::pure::call::{Cause, Ending};
 use crate::pure::codes::Codes;
+use crate::pure::operations::Verdict;
 use crate::wire::events::{CallEvent, Detail, EventKind};
 use crate::wire::identifiers::Identifier;
 
@@ -112,6 +113,10 @@ fn failed_source(event: &CallEvent) -> Option<i64> {
 pub struct Tones(Vec<String>);
 
 impl Tones {
+    pub(super) fn one(word: &str) -> Self {
+        Self(vec![word.to_owned()])
+    }
+
     /// The keys as Azure spells them: `zero`…`nine`, `a`…`d`, `pound`, `asterisk`.
     pub fn words(&self) -> &[String] {
         &self.0
@@ -274,6 +279,91 @@ pub enum SendDtmfOutcome {
     Failed(Codes),
 }
 
+/// How withdrawing an invitation ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelAddOutcome {
+    /// It rings no more.
+    Withdrawn,
+    /// Too late, or there is none such.
+    Failed(Codes),
+}
+
+/// How putting somebody on hold, or taking somebody off it, ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldOutcome {
+    /// No failure was heard of.
+    Done,
+    /// It was not done.
+    Failed(Codes),
+}
+
+impl Ends for HoldOutcome {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        Self::Failed(codes(event))
+    }
+}
+
+/// How starting, changing or stopping a stream or a transcription ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamOutcome {
+    /// As asked.
+    Done,
+    /// Not so.
+    Failed(Codes),
+}
+
+impl Ends for StreamOutcome {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        match Verdict::of(&event.kind) {
+            Verdict::Succeeded => Self::Done,
+            Verdict::Failed | Verdict::Canceled => Self::Failed(codes(event)),
+        }
+    }
+}
+
+/// Keys are heard no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopKeysOutcome;
+
+impl Ends for StopKeysOutcome {
+    fn with(_: &Arc<CallEvent>) -> Self {
+        Self
+    }
+
+    fn with_call(_: &Ending) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+/// What a recording does.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingOutcome {
+    /// It records.
+    Active,
+    /// It does not: paused, or over.
+    Inactive,
+    /// It could not be begun.
+    Failed(Codes),
+}
+
+impl Ends for RecordingOutcome {
+    fn with(event: &Arc<CallEvent>) -> Self {
+        match (&event.kind, &event.detail) {
+            (EventKind::StartRecordingFailed, _) => Self::Failed(codes(event)),
+            (_, Detail::Recording { state: Some(state), .. })
+                if state.eq_ignore_ascii_case("active") =>
+            {
+                Self::Active
+            }
+            _ => Self::Inactive,
+        }
+    }
+}
+
 /// Operations that either work or fail.
 macro_rules! works_or_fails {
     ($($outcome:ident: $event:ident => $success:ident;)*) => {
@@ -290,6 +380,7 @@ macro_rules! works_or_fails {
 
 works_or_fails! {
     AddOutcome: AddParticipantSucceeded => Joined;
+    CancelAddOutcome: CancelAddParticipantSucceeded => Withdrawn;
     RemoveOutcome: RemoveParticipantSucceeded => Removed;
     SendDtmfOutcome: SendDtmfTonesCompleted => Sent;
 }

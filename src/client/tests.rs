@@ -1,5 +1,7 @@
 //! Call flows against a scripted Azure: what it answers, and which events it posts before that.
 
+mod every;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -128,6 +130,15 @@ impl Scene {
 
     fn body(&self, place: usize) -> Value {
         serde_json::from_slice(&self.asked()[place].0.body).expect("JSON")
+    }
+
+    /// Until so many alarms are set: the call's own, and those of whoever sleeps.
+    async fn until_alarms(&self, wanted: usize) {
+        let patience = Instant::now() + Duration::from_secs(10);
+        while self.clock.alarms_set() < wanted {
+            assert!(Instant::now() < patience, "waited in vain");
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn waits(&self) -> usize {

@@ -12,7 +12,7 @@ pub use joining::*;
 pub use models::*;
 pub use operation::{Method, Operation, Place, segment};
 pub use recording::*;
-pub use requests::{Nothing, RequestModel, WithContext};
+pub use requests::{Nothing, RequestModel, StopContinuousDtmfRequest, UnholdRequest, WithContext};
 pub use route::{Route, route};
 pub use streams::*;
 

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AddParticipantRequest, AddParticipantResponse, AnswerCallRequest, CallConnectionProperties,
-    CancelAddParticipantRequest, CancelAddParticipantResponse, ConnectRequest, CreateCallRequest,
-    MoveParticipantsRequest, MoveParticipantsResponse, MuteParticipantsRequest, Operation,
-    OperationContextResponse, PlayRequest, RecognizeRequest, RecordingStateResponse,
-    RedirectCallRequest, RejectCallRequest, RemoveParticipantRequest, SendDtmfTonesRequest,
-    StartMediaStreamingRequest, StartRecordingRequest, StartTranscriptionRequest,
-    StopMediaStreamingRequest, StopTranscriptionRequest, TransferToParticipantRequest,
-    UpdateTranscriptionRequest,
+    CancelAddParticipantRequest, CancelAddParticipantResponse, ConnectRequest,
+    ContinuousDtmfRecognitionRequest, CreateCallRequest, HoldRequest, MoveParticipantsRequest,
+    MoveParticipantsResponse, MuteParticipantsRequest, Operation, OperationContextResponse,
+    PlayRequest, RecognizeRequest, RecordingStateResponse, RedirectCallRequest, RejectCallRequest,
+    RemoveParticipantRequest, SendDtmfTonesRequest, StartMediaStreamingRequest,
+    StartRecordingRequest, StartTranscriptionRequest, StopMediaStreamingRequest,
+    StopTranscriptionRequest, TransferToParticipantRequest, UpdateTranscriptionRequest,
 };
 use crate::wire::identifiers::OperationContext;
 
@@ -41,8 +41,24 @@ pub trait WithContext: RequestModel {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Nothing {}
 
+/// Body of `StopContinuousDtmfRecognition`: the same model asks for its beginning.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct StopContinuousDtmfRequest {
+    /// What is sent.
+    pub inner: ContinuousDtmfRecognitionRequest,
+}
+
+/// Body of `Unhold`: the same model, without `playSourceInfo`, asks for `Hold`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct UnholdRequest {
+    /// What is sent.
+    pub inner: HoldRequest,
+}
+
 macro_rules! requests {
-    ($($model:ident asks $operation:ident gets $answer:ident $(, with $context:ident)?;)*) => {
+    ($($model:ident asks $operation:ident gets $answer:ident $(, with $($context:tt).+)?;)*) => {
         $(
             impl RequestModel for $model {
                 const OPERATION: Operation = Operation::$operation;
@@ -51,7 +67,7 @@ macro_rules! requests {
             $(
                 impl WithContext for $model {
                     fn operation_context(&mut self) -> &mut Option<OperationContext> {
-                        &mut self.$context
+                        &mut self.$($context).+
                     }
                 }
             )?
@@ -79,6 +95,10 @@ requests! {
     PlayRequest asks Play gets Nothing, with operation_context;
     RecognizeRequest asks Recognize gets Nothing, with operation_context;
     StartRecordingRequest asks StartRecording gets RecordingStateResponse;
+    ContinuousDtmfRecognitionRequest asks StartContinuousDtmfRecognition gets Nothing, with operation_context;
+    StopContinuousDtmfRequest asks StopContinuousDtmfRecognition gets Nothing, with inner.operation_context;
+    HoldRequest asks Hold gets Nothing, with operation_context;
+    UnholdRequest asks Unhold gets Nothing, with inner.operation_context;
     SendDtmfTonesRequest asks SendDtmfTones gets OperationContextResponse, with operation_context;
 }
 

@@ -1,0 +1,182 @@
+//! Recording a call.
+
+use std::fmt;
+
+use serde_json::json;
+
+use super::call::Call;
+use super::error::AskError;
+use super::outcomes::RecordingOutcome;
+use super::pending::Pending;
+use crate::acs::operations;
+use crate::ports::UpstreamError;
+use crate::pure::call::Wants;
+use crate::pure::filter::Filter;
+use crate::pure::operations::endings;
+use crate::wire::calling::{
+    ExternalStorage, Operation, Place, RecordingStateResponse, StartRecordingRequest,
+};
+use crate::wire::events::EventKind;
+
+/// How a call is to be recorded.
+///
+/// ```
+/// # use switchhook::client::Recording;
+/// let minutes = Recording::mixed().mp3();
+/// let evidence = Recording::unmixed().stored_at("https://acme.example/evidence").paused();
+/// # let _ = (minutes, evidence);
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Recording(StartRecordingRequest);
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recording(…)")
+    }
+}
+
+impl Recording {
+    /// Everybody on one track, as WAV.
+    pub fn mixed() -> Self {
+        Self::of("audio", "mixed", "wav")
+    }
+
+    /// Everybody on a channel of their own, as WAV; at most five.
+    pub fn unmixed() -> Self {
+        Self::of("audio", "unmixed", "wav")
+    }
+
+    /// Pictures, too, as MP4.
+    pub fn video() -> Self {
+        Self::of("audioVideo", "mixed", "mp4")
+    }
+
+    fn of(content: &str, channel: &str, format: &str) -> Self {
+        Self(StartRecordingRequest {
+            recording_content_type: Some(content.to_owned()),
+            recording_channel_type: Some(channel.to_owned()),
+            recording_format_type: Some(format.to_owned()),
+            ..StartRecordingRequest::default()
+        })
+    }
+
+    /// … as MP3. For mixed sound only.
+    #[must_use]
+    pub fn mp3(mut self) -> Self {
+        self.0.recording_format_type = Some("mp3".to_owned());
+        self
+    }
+
+    /// … and waits to be resumed.
+    #[must_use]
+    pub fn paused(mut self) -> Self {
+        self.0.pause_on_start = Some(true);
+        self
+    }
+
+    /// … into a blob container of our own.
+    #[must_use]
+    pub fn stored_at(mut self, container_url: impl Into<String>) -> Self {
+        self.0.external_storage = Some(ExternalStorage {
+            recording_storage_kind: Some("azureBlobStorage".to_owned()),
+            recording_destination_container_url: Some(container_url.into()),
+        });
+        self
+    }
+}
+
+/// A recording of a call. Dropping it stops nothing.
+pub struct Recorder {
+    call: Call,
+    id: String,
+    begun: Option<Pending<RecordingOutcome>>,
+}
+
+impl Call {
+    /// Records this call. The events of a recording carry no context; they are told apart by its id.
+    ///
+    /// # Errors
+    /// [`AskError`]; then nothing is waited for.
+    pub async fn record(&self, how: Recording) -> Result<Recorder, AskError> {
+        let begun = self.put_up(Wants::kinds(endings(Operation::StartRecording))).await?;
+        let request = StartRecordingRequest {
+            call_connection_id: Some(self.id().as_str().to_owned()),
+            recording_state_callback_uri: Some(self.inner().callback_uri.clone()),
+            ..how.0
+        };
+        let answer = operations::ask(&*self.inner().azure, &request, Place::Nowhere).await?;
+        let id = answer.recording_id.ok_or_else(no_id)?;
+        Ok(Recorder { call: self.clone(), id, begun: Some(begun) })
+    }
+
+    /// A recording of this call that exists already.
+    pub fn recorder(&self, recording_id: impl Into<String>) -> Recorder {
+        Recorder { call: self.clone(), id: recording_id.into(), begun: None }
+    }
+}
+
+fn no_id() -> AskError {
+    let reason = "no recordingId in the answer".to_owned();
+    let operation = Operation::StartRecording.label();
+    AskError::Upstream(UpstreamError::Unreadable { operation, reason })
+}
+
+impl Recorder {
+    /// Its id: opaque.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether it has begun; `None` when that was asked before, or it was not begun here.
+    pub fn begun(&mut self) -> Option<Pending<RecordingOutcome>> {
+        self.begun.take()
+    }
+
+    /// How it is, as Azure has it.
+    ///
+    /// # Errors
+    /// [`AskError`]; [`AskError::is_not_found`] when it is over.
+    pub async fn state(&self) -> Result<RecordingStateResponse, AskError> {
+        Ok(operations::get_recording(&*self.call.inner().azure, &self.id).await?)
+    }
+
+    /// Pauses it.
+    ///
+    /// # Errors
+    /// [`AskError`]; then nothing is waited for.
+    pub async fn pause(&self) -> Result<Pending<RecordingOutcome>, AskError> {
+        self.change(Operation::PauseRecording, "inactive").await
+    }
+
+    /// Goes on with it.
+    ///
+    /// # Errors
+    /// [`AskError`]; then nothing is waited for.
+    pub async fn resume(&self) -> Result<Pending<RecordingOutcome>, AskError> {
+        self.change(Operation::ResumeRecording, "active").await
+    }
+
+    /// Ends it. Its files are told of by Event Grid.
+    ///
+    /// # Errors
+    /// [`AskError`]; then nothing is waited for.
+    pub async fn stop(&self) -> Result<Pending<RecordingOutcome>, AskError> {
+        self.change(Operation::StopRecording, "inactive").await
+    }
+
+    async fn change(
+        &self,
+        operation: Operation,
+        state: &str,
+    ) -> Result<Pending<RecordingOutcome>, AskError> {
+        let is = |key: &str, value: &str| json!({ "operatorType": "StringIn", "key": key, "values": [value] });
+        let mine = json!([is("data.recordingId", &self.id), is("data.state", state)]);
+        let mut wants = Wants::kinds(&[EventKind::RecordingStateChanged]);
+        if let Ok(mine) = Filter::parse(&mine) {
+            wants = wants.filter(mine);
+        }
+        let pending = self.call.put_up(wants).await?;
+        operations::change_recording(&*self.call.inner().azure, operation, &self.id).await?;
+        Ok(pending)
+    }
+}
