@@ -82,21 +82,42 @@ fn the_default_ports_of_the_readme_are_those_of_the_settings() {
     }
 }
 
-#[test]
-fn the_ivr_example_tells_its_story_to_the_end() {
+/// Runs an example, which must end well and say these things in this order.
+#[track_caller]
+fn tells(name: &str, story: &[&str]) {
     // `cargo test` builds the examples beside the binary.
     let binary = std::path::Path::new(env!("CARGO_BIN_EXE_switchhook"));
-    let example = binary.with_file_name("examples").join("ivr");
+    let example = binary.with_file_name("examples").join(name);
     let out = Command::new("timeout").arg("60").arg(&example).output().expect("timeout runs");
     let said = String::from_utf8_lossy(&out.stdout);
     let complained = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{example:?}: {}\n{said}\n{complained}", out.status);
-    let story = ["ringing", "connected", "pressed 1", "answer was played", "call has ended"];
     let mut rest = said.as_ref();
     for step in story {
         let (_, after) = rest.split_once(step).unwrap_or_else(|| panic!("no {step:?} in:\n{said}"));
         rest = after;
     }
+}
+
+#[test]
+fn the_ivr_example_tells_its_story_to_the_end() {
+    tells("ivr", &["ringing", "connected", "pressed 1", "answer was played", "call has ended"]);
+}
+
+#[test]
+fn the_reminder_reaches_whom_it_can() {
+    let told = ["0001: Confirmed", "0002: NotReached", "0003: Confirmed", "0004: Silent"];
+    tells("reminder", &told);
+}
+
+#[test]
+fn the_queue_serves_everybody_in_turn() {
+    tells("queue", &["0003 waits", "0001 talked", "0002 talked", "0003 talked to the agent"]);
+}
+
+#[test]
+fn the_masked_are_connected() {
+    tells("masking", &["driver and guest are connected", "the call has ended"]);
 }
 
 #[test]
