@@ -46,19 +46,19 @@ impl Program {
         let key = AccessKey::from_base64(&key).expect("a key");
         Self { child, url: text("emulator"), key, started_in }
     }
+}
 
-    /// Seconds of processor time, and bytes of memory.
-    fn used(&self) -> (f64, f64) {
-        let at = format!("/proc/{}", self.child.id());
-        let stat = std::fs::read_to_string(format!("{at}/stat")).expect("the process");
-        let rest = stat.rsplit(')').next().unwrap_or_default();
-        let fields: Vec<f64> = rest.split(' ').filter_map(|word| word.parse().ok()).collect();
-        // User and system time in hundredths; the first field here is the parent's id.
-        let seconds = (fields[10] + fields[11]) / 100.0;
-        let pages = std::fs::read_to_string(format!("{at}/statm")).expect("the process");
-        let pages: f64 = pages.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0.0);
-        (seconds, pages * 4096.0)
-    }
+/// Seconds of processor time, and bytes of memory, of a process.
+pub fn used(process: u32) -> (f64, f64) {
+    let at = format!("/proc/{process}");
+    let stat = std::fs::read_to_string(format!("{at}/stat")).expect("the process");
+    let rest = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<f64> = rest.split(' ').filter_map(|word| word.parse().ok()).collect();
+    // User and system time in hundredths; the first field here is the parent's id.
+    let seconds = (fields[10] + fields[11]) / 100.0;
+    let pages = std::fs::read_to_string(format!("{at}/statm")).expect("the process");
+    let pages: f64 = pages.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0.0);
+    (seconds, pages * 4096.0)
 }
 
 impl Drop for Program {
@@ -183,10 +183,10 @@ pub fn e1() {
         for first in (0..CALLS).step_by(TOGETHER) {
             futures_util::future::join_all((first..first + TOGETHER).map(create)).await;
         }
-        let (before, began) = (application.program.used(), Instant::now());
+        let (before, began) = (used(application.program.child.id()), Instant::now());
         let events = application.heard.lock().unwrap_or_else(PoisonError::into_inner).events;
         tokio::time::sleep(TALK).await;
-        let (after, took) = (application.program.used(), began.elapsed().as_secs_f64());
+        let (after, took) = (used(application.program.child.id()), began.elapsed().as_secs_f64());
         *application.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let heard = application.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let mut late = heard.late.clone();

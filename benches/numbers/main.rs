@@ -11,6 +11,7 @@ mod plain;
 mod report;
 mod restart;
 mod routing;
+mod service;
 mod tokens;
 
 /// The allocator of the program itself.
@@ -46,6 +47,9 @@ fn main() {
     if wanted("p3") {
         http::p3();
     }
+    if wanted("p4") {
+        service::p4();
+    }
     if wanted("p5") {
         memory::p5();
     }
@@ -57,6 +61,9 @@ fn main() {
     }
     if wanted("p8") {
         restart::p8();
+    }
+    if wanted("p9") {
+        service::p9();
     }
     if wanted("e1") {
         emulator::e1();

@@ -1,0 +1,292 @@
+//! P4 and P9: the whole program, as it is run. And 10,000 long polls at once.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Value, json};
+use switchhook::pure::signing::{AccessKey, authorization, content_hash, string_to_sign};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::emulator::used;
+use crate::events::{body, call_id};
+use crate::report::{say, thousands};
+
+const CONNECTIONS: usize = 64;
+const CALLS: usize = 1_000;
+/// How long the load is heavy, to find its peak, and how long it is half of that.
+const PEAK: Duration = Duration::from_secs(6);
+const HALF: Duration = Duration::from_secs(12);
+const PROBERS: usize = 8;
+/// Between two probes of one prober.
+const PROBE_EVERY: Duration = Duration::from_millis(40);
+const POLLS: usize = 10_000;
+const REQUESTS: usize = 4_000;
+
+/// Service and emulator in one process, the journal on the disk.
+struct Service {
+    child: Child,
+    ready: Value,
+    _folder: TempDir,
+}
+
+impl Service {
+    fn start() -> Self {
+        let folder = tempfile::tempdir_in(".").expect("a folder");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_switchhook"))
+            .args(["dev", "--ports", "auto", "--json", "--log-level", "error", "--data"])
+            .arg(folder.path())
+            .env("SWITCHHOOK__CALLBACKS__REQUIRE_JWT", "false")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("piped");
+        BufReader::new(out).read_line(&mut line).expect("the first line");
+        Self { child, ready: serde_json::from_str(&line).expect("JSON"), _folder: folder }
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.ready[name].as_str().expect("a text")
+    }
+
+    /// Host and port of a listener.
+    fn host(&self, name: &str) -> &str {
+        self.text(name).trim_start_matches("http://")
+    }
+
+    /// Where callbacks go, with the key.
+    fn callback(&self) -> &str {
+        let url = self.text("callbackUrl").trim_start_matches("http://");
+        &url[url.find('/').expect("a path")..]
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+/// One connection, one request after the other.
+struct Line(TcpStream);
+
+impl Line {
+    async fn to(host: &str) -> Self {
+        let stream = TcpStream::connect(host).await.expect("connects");
+        stream.set_nodelay(true).expect("no delay");
+        Self(stream)
+    }
+
+    async fn send(&mut self, method: &str, target: &str, headers: &str, body: &str) {
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
+             {headers}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.0.write_all(request.as_bytes()).await.expect("writes");
+    }
+
+    /// The status of the answer; its body is read and thrown away.
+    async fn answer(&mut self) -> u16 {
+        let (mut read, mut buffer) = (Vec::new(), [0_u8; 4096]);
+        loop {
+            let end = read.windows(4).position(|end| end == b"\r\n\r\n");
+            if let Some(end) = end {
+                let head = String::from_utf8_lossy(&read[..end]).to_ascii_lowercase();
+                let length = head.split("content-length: ").nth(1).and_then(|rest| {
+                    rest.split("\r\n").next().and_then(|length| length.parse::<usize>().ok())
+                });
+                if read.len() >= end + 4 + length.unwrap_or(0) {
+                    return head.get(9..12).and_then(|it| it.parse().ok()).expect("a status");
+                }
+            }
+            match self.0.read(&mut buffer).await {
+                Ok(0) | Err(_) => panic!("the server closed the connection"),
+                Ok(more) => read.extend_from_slice(&buffer[..more]),
+            }
+        }
+    }
+
+    async fn ask(&mut self, method: &str, target: &str, headers: &str, body: &str) -> u16 {
+        self.send(method, target, headers, body).await;
+        self.answer().await
+    }
+}
+
+/// Webhooks over one connection: as fast as they are answered, or one after each pause.
+async fn load(service: &Service, n: usize, until: Instant, pause: Option<Duration>) -> usize {
+    let mut line = Line::to(service.host("public")).await;
+    let (mut done, mut next) = (0, Instant::now());
+    while Instant::now() < until {
+        if let Some(pause) = pause {
+            next += pause;
+            tokio::time::sleep_until(next.into()).await;
+        }
+        let number = done * CONNECTIONS + n;
+        let body = body(number * 7919 % CALLS, number, "PlayStarted", "operation-1", "");
+        assert_eq!(line.ask("POST", service.callback(), "", &body).await, 200);
+        done += 1;
+    }
+    done
+}
+
+fn waits(call: usize) -> String {
+    format!("/v1/calls/{}/waits", call_id(call))
+}
+
+/// From the webhook's first byte to the waiter's last, in milliseconds.
+async fn probe(service: &Service, n: usize, first: usize, until: Instant) -> Vec<f64> {
+    let mut waiter = Line::to(service.host("private")).await;
+    let mut azure = Line::to(service.host("public")).await;
+    let (mut took, call) = (Vec::new(), CALLS + n);
+    while Instant::now() < until {
+        // An event that came before would have no effect.
+        let number = first + took.len();
+        let context = format!("probe-{n}-{number}");
+        let wanted = json!({ "types": ["PlayCompleted"], "operationContext": context });
+        waiter.send("POST", &waits(call), "", &wanted.to_string()).await;
+        tokio::time::sleep(PROBE_EVERY).await;
+        let body = body(call, number, "PlayCompleted", &context, "");
+        let began = Instant::now();
+        azure.send("POST", service.callback(), "", &body).await;
+        assert_eq!(waiter.answer().await, 200);
+        took.push(began.elapsed().as_secs_f64() * 1_000.0);
+        assert_eq!(azure.answer().await, 200);
+    }
+    took
+}
+
+async fn probes(service: &Service, first: usize, until: Instant) -> Vec<f64> {
+    let probing = (0..PROBERS).map(|n| probe(service, n, first, until));
+    let mut took = futures_util::future::join_all(probing).await.concat();
+    took.sort_by(f64::total_cmp);
+    took
+}
+
+fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+fn run<F: Future>(work: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+/// Webhook in, long poll out, at half of the peak load; alone; and beside 10,000 long polls.
+pub fn p4() {
+    run(async {
+        let service = Service::start();
+        let until = Instant::now() + PEAK;
+        let all = (0..CONNECTIONS).map(|n| load(&service, n, until, None));
+        let done: usize = futures_util::future::join_all(all).await.iter().sum();
+        let peak = done as f64 / PEAK.as_secs_f64();
+        let pause = Duration::from_secs_f64(CONNECTIONS as f64 / (peak / 2.0));
+        let until = Instant::now() + HALF;
+        let all = (0..CONNECTIONS).map(|n| load(&service, n, until, Some(pause)));
+        let (done, took) =
+            futures_util::join!(futures_util::future::join_all(all), probes(&service, 0, until));
+        let rate = done.iter().sum::<usize>() as f64 / HALF.as_secs_f64();
+        say(&format!(
+            "P4  webhook in, long poll out, at {} of {} webhooks/s: p50 {:.2} ms, p99 {:.2} ms (reach 5)",
+            thousands(rate),
+            thousands(peak),
+            percentile(&took, 50),
+            percentile(&took, 99),
+        ));
+        let (_, before) = used(service.child.id());
+        let mut lines = Vec::with_capacity(POLLS);
+        for n in 0..POLLS {
+            let mut line = Line::to(service.host("private")).await;
+            let wanted = json!({ "operationContext": format!("poll-{n}"), "timeoutMs": 600_000 });
+            line.send("POST", &waits(n % CALLS), "", &wanted.to_string()).await;
+            lines.push(line);
+        }
+        // Answered behind all of them, on every worker.
+        let took = probes(&service, 10_000, Instant::now() + HALF / 4).await;
+        let (_, after) = used(service.child.id());
+        say(&format!(
+            "P4  … beside {} standing long polls of {:.1} KiB each: p50 {:.2} ms, p99 {:.2} ms",
+            thousands(POLLS as f64),
+            (after - before) / POLLS as f64 / 1_024.0,
+            percentile(&took, 50),
+            percentile(&took, 99),
+        ));
+    });
+}
+
+/// An operation that both the answer and the journal end, sent there by turns.
+pub fn p9() {
+    run(async {
+        let service = Service::start();
+        let text = |name: &str| service.text(name).split_once("accesskey=").expect("a key").1;
+        let [direct, ours] = ["connectionString", "gatewayConnectionString"]
+            .map(|name| AccessKey::from_base64(text(name)).expect("a key"));
+        let (emulator, private) = (service.host("emulator"), service.host("private"));
+        let who = json!({ "rawId": "8:acs:b9614373-fd0b-480c-8fd2-cb58b70eab9f_bench" });
+        let create = json!({ "targets": [who] }).to_string();
+        let http = reqwest::Client::new();
+        let target = "/calling/callConnections?api-version=2026-03-12";
+        let signed = sign(&ours, "127.0.0.1", "POST", target, &create);
+        let mut line = Line::to(private).await;
+        assert_eq!(line.ask("POST", target, &signed, &create).await, 201);
+        let calls: Value = http
+            .get(format!("http://{private}/admin/calls"))
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON");
+        let call = calls["calls"][0]["callConnectionId"].as_str().expect("a call").to_owned();
+        let connected = json!({ "types": ["CallConnected"], "timeoutMs": 20_000 }).to_string();
+        let status = line.ask("POST", &format!("/v1/calls/{call}/waits"), "", &connected).await;
+        assert_eq!(status, 200);
+        let get = format!("/calling/callConnections/{call}?api-version=2026-03-12");
+        let mute =
+            format!("/calling/callConnections/{call}/participants:mute?api-version=2026-03-12");
+        let body = json!({ "targetParticipants": [who] }).to_string();
+        for (name, method, target, body) in [
+            ("GetCall", "GET", &get, ""),
+            ("Mute, an operation of two journal lines", "POST", &mute, body.as_str()),
+        ] {
+            let mut lines = [Line::to(emulator).await, Line::to(private).await];
+            let mut took = [Vec::new(), Vec::new()];
+            for n in 0..2 * REQUESTS {
+                let (place, key) = if n % 2 == 0 { (0, &direct) } else { (1, &ours) };
+                let headers = sign(key, "127.0.0.1", method, target, body);
+                let began = Instant::now();
+                assert_eq!(lines[place].ask(method, target, &headers, body).await, 200);
+                // The first of them warm up.
+                if n > REQUESTS / 4 {
+                    took[place].push(began.elapsed().as_secs_f64() * 1_000.0);
+                }
+            }
+            took.iter_mut().for_each(|took| took.sort_by(f64::total_cmp));
+            let [middle, worst] = [50, 99].map(|p| took.each_ref().map(|it| percentile(it, p)));
+            say(&format!(
+                "P9  gateway, {name}: p50 {:.2} ms instead of {:.2}, p99 {:.2} ms instead of {:.2}: \
+                 {:.2} ms added (reach 1)",
+                middle[1],
+                middle[0],
+                worst[1],
+                worst[0],
+                worst[1] - worst[0],
+            ));
+        }
+    });
+}
+
+/// The headers with which the official SDKs prove themselves.
+fn sign(key: &AccessKey, host: &str, method: &str, target: &str, body: &str) -> String {
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let hash = content_hash(body.as_bytes());
+    let text = string_to_sign(method, target, &[&date, host, &hash]);
+    format!(
+        "x-ms-date: {date}\r\nx-ms-content-sha256: {hash}\r\nauthorization: {}\r\n",
+        authorization(&key.sign(&text))
+    )
+}
