@@ -60,11 +60,34 @@ impl Call {
     }
 
     /// Whether the call came up. Await it, or give it a time first.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::ConnectOutcome;
+    /// # use std::time::Duration;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// match call.connected().within(Duration::from_secs(40)).await? {
+    ///     ConnectOutcome::Connected => println!("somebody is there"),
+    ///     ConnectOutcome::Failed(codes) | ConnectOutcome::Ended(codes) => println!("{codes}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connected(&self) -> Connecting<'_> {
         Connecting::of(self)
     }
 
     /// Plays something, to everybody unless it says otherwise.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::{PlayOutcome, Prompt};
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let played = call.play(Prompt::say("Welcome.")).await?;
+    /// if let PlayOutcome::Failed { codes, .. } = played.outcome().await? {
+    ///     eprintln!("not played: {codes}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
@@ -77,6 +100,20 @@ impl Call {
 
     /// Listens for keys, choices or words.
     ///
+    /// ```no_run
+    /// # use switchhook::client::{Listen, Prompt, RecognizeOutcome};
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let question = Prompt::say("Your PIN, please.");
+    /// let caller = Identifier::phone("+14255550123");
+    /// let heard = call.recognize(Listen::for_keys(caller, 4).after(question)).await?;
+    /// if let RecognizeOutcome::Dtmf(keys) = heard.outcome().await? {
+    ///     assert_eq!(keys.digits().len(), 4);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn recognize(
@@ -87,6 +124,16 @@ impl Call {
     }
 
     /// Presses keys, at most 18, spelt as Azure spells them, for one telephone participant to hear.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::SendDtmfOutcome;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let sent = call.send_dtmf(Identifier::phone("+14255550123"), ["one", "two", "pound"]).await?;
+    /// assert_eq!(sent.outcome().await?, SendDtmfOutcome::Sent);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
@@ -105,6 +152,15 @@ impl Call {
 
     /// Cancels everything that plays or listens.
     ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// for cancelled in call.cancel_media().await?.await? {
+    ///     println!("{} was cut off", cancelled.kind.short_name());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`] when Azure refuses.
     pub async fn cancel_media(&self) -> Result<Cancelling, AskError> {
@@ -115,6 +171,18 @@ impl Call {
     }
 
     /// Hands the other party over to `target`. For groups and options, see [`Self::transfer_with`].
+    ///
+    /// ```no_run
+    /// # use switchhook::client::TransferOutcome;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let transfer = call.transfer(Identifier::phone("+14255550123")).await?;
+    /// if let TransferOutcome::Failed(codes) = transfer.outcome().await? {
+    ///     eprintln!("the call goes on: {codes}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
@@ -137,6 +205,16 @@ impl Call {
 
     /// Removes somebody.
     ///
+    /// ```no_run
+    /// # use switchhook::client::RemoveOutcome;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let removed = call.remove_participant(Identifier::phone("+14255550123")).await?;
+    /// assert_eq!(removed.outcome().await?, RemoveOutcome::Removed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn remove_participant(
@@ -150,6 +228,15 @@ impl Call {
     /// Leaves the call, which ends it when it has two parties. A call that is over already counts
     /// as left.
     ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let ended = call.ended().await?;
+    /// call.hang_up().await?;
+    /// ended.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`] when Azure refuses or cannot be reached.
     pub async fn hang_up(&self) -> Result<(), AskError> {
@@ -157,6 +244,13 @@ impl Call {
     }
 
     /// Ends the call for everybody. A call that is over already counts as ended.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// call.terminate().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`] when Azure refuses or cannot be reached.
@@ -166,6 +260,15 @@ impl Call {
 
     /// Everybody in the call, as Azure has it.
     ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// for participant in call.participants().await? {
+    ///     println!("muted: {}", participant.is_muted);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; [`AskError::is_not_found`] when the call is over.
     pub async fn participants(&self) -> Result<Vec<Participant>, AskError> {
@@ -173,6 +276,14 @@ impl Call {
     }
 
     /// The call's properties, as Azure has them.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let state = call.properties().await?.call_connection_state;
+    /// assert_eq!(state.as_deref(), Some("connected"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; [`AskError::is_not_found`] when the call is over.
@@ -182,6 +293,16 @@ impl Call {
 
     /// Waits for any event. The wait stands when this returns.
     ///
+    /// ```no_run
+    /// # use switchhook::pure::call::Wants;
+    /// # use switchhook::wire::events::EventKind;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let joined = call.wait_for(Wants::kinds(&[EventKind::ParticipantsUpdated])).await?;
+    /// println!("{}", joined.outcome().await?.kind.short_name());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`] when the call cannot take another wait now.
     pub async fn wait_for(&self, wants: Wants) -> Result<Pending<Arc<CallEvent>>, AskError> {
@@ -189,6 +310,14 @@ impl Call {
     }
 
     /// Waits for the call's end. The wait stands when this returns.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let ending = call.ended().await?.outcome().await?;
+    /// println!("{:?}", ending.cause);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`] when the call cannot take another wait now.
@@ -198,6 +327,17 @@ impl Call {
 
     /// Runs `handler` for every event of these types from now on, one after the other. No types mean
     /// every event. Keep the guard: dropping it detaches the handler.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::events::EventKind;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let guard = call.on(&[EventKind::ParticipantsUpdated], |event| async move {
+    ///     println!("{}", event.kind.short_name());
+    /// }).await?;
+    /// drop(guard); // and no more
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`] when the call cannot take another listener now.
@@ -211,6 +351,17 @@ impl Call {
     }
 
     /// Events as they come, to be pulled one by one.
+    ///
+    /// ```no_run
+    /// # use switchhook::pure::call::Wants;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut events = call.listen(Wants::any()).await?;
+    /// while let Ok(heard) = events.next().await {
+    ///     println!("{}", heard.event.kind.short_name());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`] when the call cannot take another listener now.

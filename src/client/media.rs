@@ -28,6 +28,18 @@ use crate::wire::identifiers::{Identifier, OperationContext};
 impl Call {
     /// Puts somebody on hold, who hears silence, or `music` again and again.
     ///
+    /// ```no_run
+    /// # use switchhook::client::HoldOutcome;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let caller = Identifier::phone("+14255550123");
+    /// if call.hold(caller.clone(), None).await?.await? == HoldOutcome::Done {
+    ///     let _back = call.unhold(caller).await?.await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn hold(
@@ -42,6 +54,14 @@ impl Call {
 
     /// Takes somebody off hold.
     ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let _back = call.unhold(Identifier::phone("+14255550123")).await?.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn unhold(&self, who: Identifier) -> Result<Holding, AskError> {
@@ -50,6 +70,18 @@ impl Call {
     }
 
     /// Hears every key that a telephone participant presses from now on.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::Key;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut keys = call.keys_of(Identifier::phone("+14255550123")).await?;
+    /// while let Some(Key::Pressed(tones)) = keys.next().await? {
+    ///     println!("{} keys", tones.words().len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is listened for.
@@ -66,6 +98,14 @@ impl Call {
 
     /// Stops hearing the keys of somebody.
     ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// call.stop_keys_of(Identifier::phone("+14255550123")).await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn stop_keys_of(
@@ -81,6 +121,14 @@ impl Call {
     ///
     /// [`NewCall::streaming`]: super::NewCall::streaming
     ///
+    /// ```no_run
+    /// # use switchhook::client::StreamOutcome;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// assert_eq!(call.start_streaming().await?.outcome().await?, StreamOutcome::Done);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn start_streaming(&self) -> Result<Pending<StreamOutcome>, AskError> {
@@ -88,6 +136,13 @@ impl Call {
     }
 
     /// Stops the audio stream.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let _stopped = call.stop_streaming().await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
@@ -100,6 +155,13 @@ impl Call {
     ///
     /// [`NewCall::transcribing`]: super::NewCall::transcribing
     ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let _started = call.start_transcription(Some("en-GB".into())).await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn start_transcription(
@@ -110,6 +172,13 @@ impl Call {
     }
 
     /// Changes the language of the transcription.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let _changed = call.transcribe_in("de-DE").await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
@@ -122,6 +191,13 @@ impl Call {
     }
 
     /// Stops the transcription.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let _stopped = call.stop_transcription().await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.

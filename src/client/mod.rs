@@ -129,6 +129,17 @@ impl Client {
 
     /// Places a call. It rings when this returns; see [`Call::connected`].
     ///
+    /// ```no_run
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let new = NewCall::to(Identifier::phone("+14255550123")).from_number("+18005550100");
+    /// let call = client.create_call(new).await?;
+    /// let _connected = call.connected().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`] when Azure refuses, or there is no room for another call.
     pub async fn create_call(&self, new: NewCall) -> Result<Call, AskError> {
@@ -136,6 +147,16 @@ impl Client {
     }
 
     /// Answers a ringing call. Media works once [`Call::connected`] says so.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::Answering;
+    /// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let ringing = switchhook::wire::identifiers::IncomingCallContext::new("a ticket");
+    /// let call = client.answer(Answering::of(ringing).speech("https://speech.example.com")).await?;
+    /// let _connected = call.connected().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`] when Azure refuses, for one because somebody was quicker.
@@ -145,6 +166,15 @@ impl Client {
 
     /// Joins a call that is there already. See [`Call::connected`].
     ///
+    /// ```no_run
+    /// # use switchhook::client::Joining;
+    /// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let call = client.connect(Joining::server_call("an-id-from-its-events")).await?;
+    /// let _connected = call.connected().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`] when Azure refuses, or there is no room for another call.
     pub async fn connect(&self, to: Joining) -> Result<Call, AskError> {
@@ -152,6 +182,15 @@ impl Client {
     }
 
     /// Sends a ringing call to somebody else.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let ringing = switchhook::wire::identifiers::IncomingCallContext::new("a ticket");
+    /// client.redirect(ringing, Identifier::phone("+14255550123")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`] when Azure refuses, for one because somebody was quicker.
@@ -167,6 +206,15 @@ impl Client {
     }
 
     /// Refuses a ringing call.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::RejectReason;
+    /// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let ringing = switchhook::wire::identifiers::IncomingCallContext::new("a ticket");
+    /// client.reject(ringing, RejectReason::Busy).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`] when Azure refuses, for one because somebody was quicker.
@@ -184,6 +232,13 @@ impl Client {
     }
 
     /// A call that exists already.
+    ///
+    /// ```no_run
+    /// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.call("an-id-from-before").hang_up().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn call(&self, id: impl Into<CallConnectionId>) -> Call {
         Call::existing(self.clone(), id.into())
     }

@@ -46,6 +46,16 @@ impl Invited {
     /// Withdraws the invitation. Azure does not say whether the invited one is then told of as failed:
     /// whoever cancels should not wait for both.
     ///
+    /// ```no_run
+    /// # use switchhook::client::CancelAddOutcome;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let invited = call.add_participant(Default::default()).await?;
+    /// let withdrawn = invited.cancel().await?;
+    /// assert_eq!(withdrawn.outcome().await?, CancelAddOutcome::Withdrawn);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn cancel(&self) -> Result<Pending<CancelAddOutcome>, AskError> {
@@ -57,6 +67,23 @@ impl Invited {
 
 impl Call {
     /// Invites somebody. The request names who, and how long it rings.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::AddOutcome;
+    /// # use switchhook::wire::calling::AddParticipantRequest;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let request = AddParticipantRequest {
+    ///     participant_to_add: Some(Identifier::phone("+14255550123")),
+    ///     ..Default::default()
+    /// };
+    /// match call.add_participant(request).await?.outcome().await? {
+    ///     AddOutcome::Joined => println!("now we are three"),
+    ///     AddOutcome::Failed(codes) => println!("nobody came: {codes}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
@@ -72,6 +99,14 @@ impl Call {
 
     /// One participant, as Azure has it.
     ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// println!("{}", call.participant(&Identifier::phone("+14255550123")).await?.is_on_hold);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; [`AskError::is_not_found`] when the call or the participant is gone.
     pub async fn participant(&self, who: &Identifier) -> Result<Participant, AskError> {
@@ -80,6 +115,14 @@ impl Call {
     }
 
     /// Mutes somebody, who can unmute again. Telephones cannot be muted.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// call.mute(Identifier::from_raw_id("8:acs:agent")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`] when Azure refuses. Its answer is the outcome; no event tells.
@@ -92,6 +135,15 @@ impl Call {
     }
 
     /// Moves people from another call of ours to this one.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let moved = call.move_here(&"another-call".into(), [Identifier::phone("+14255550123")]).await?.await?;
+    /// println!("{} came, {} did not", moved.moved.len(), moved.failed.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.

@@ -95,6 +95,18 @@ pub struct Recorder {
 impl Call {
     /// Records this call. The events of a recording carry no context; they are told apart by its id.
     ///
+    /// ```no_run
+    /// # use switchhook::client::{Recording, RecordingOutcome};
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut recorder = call.record(Recording::mixed()).await?;
+    /// if let Some(begun) = recorder.begun() {
+    ///     assert_eq!(begun.outcome().await?, RecordingOutcome::Active);
+    /// }
+    /// let _over = recorder.stop().await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn record(&self, how: Recording) -> Result<Recorder, AskError> {
@@ -110,6 +122,14 @@ impl Call {
     }
 
     /// A recording of this call that exists already.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let state = call.recorder("an-id").state().await?.recording_state;
+    /// println!("{state:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recorder(&self, recording_id: impl Into<String>) -> Recorder {
         Recorder { call: self.clone(), id: recording_id.into(), begun: None }
     }
@@ -134,6 +154,13 @@ impl Recorder {
 
     /// How it is, as Azure has it.
     ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// println!("{:?}", call.recorder("an-id").state().await?.recording_state);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; [`AskError::is_not_found`] when it is over.
     pub async fn state(&self) -> Result<RecordingStateResponse, AskError> {
@@ -141,6 +168,15 @@ impl Recorder {
     }
 
     /// Pauses it.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let recorder = call.recorder("an-id");
+    /// let _silent = recorder.pause().await?.outcome().await?;
+    /// let _again = recorder.resume().await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
@@ -150,6 +186,13 @@ impl Recorder {
 
     /// Goes on with it.
     ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let _again = call.recorder("an-id").resume().await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
     pub async fn resume(&self) -> Result<Pending<RecordingOutcome>, AskError> {
@@ -157,6 +200,13 @@ impl Recorder {
     }
 
     /// Ends it. Its files are told of by Event Grid.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let _over = call.recorder("an-id").stop().await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.
