@@ -144,7 +144,8 @@ impl Calls {
             let (reply, look) = oneshot::channel();
             let which = which.clone();
             self.ask(call, Ask::LookAtOperation { which, reply, over }).await?;
-            let view = match look.await.map_err(|_| Refusal::Busy)? {
+            // A call that leaves while it is asked is known no more.
+            let view = match look.await.map_err(|_| Refusal::UnknownCall)? {
                 OperationLook::Here(view) => view,
                 OperationLook::Unknown => return Ok(OperationOutcome::Unknown),
                 OperationLook::TooMany => return Ok(OperationOutcome::TooMany),

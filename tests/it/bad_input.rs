@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::stage::{KEY, Setting, Stage, answer, event, waits_of};
 
+/// A call that is over.
+const ENDED: &str = "bad-ended";
+
 /// At which listener.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum At {
@@ -313,6 +316,17 @@ fn waits() -> Vec<Row> {
             {"operatorType": "StringIs", "key": "id", "values": ["x"]}]}),
         )
         .is(400, "invalid_filter"),
+        wait(
+            "a filter with too many values",
+            &json!({"filter": [{"operatorType": "StringIn", "key": "id", "values": vec!["x"; 26]}]}),
+        )
+        .is(400, "invalid_filter"),
+        wait("a cursor from another life", &json!({"after": "00000000-1"})).is(410, "cursor_gone"),
+        post("an ended call", &waits_of(ENDED))
+            .body(r#"{"types": ["PlayCompleted"]}"#)
+            .is(410, "call_ended"),
+        get("an unknown operation of an ended call", &format!("/v1/calls/{ENDED}/operations/x"))
+            .is(404, "operation_not_found"),
         wait("too many filters", &json!({"filter": filters(26)})).is(400, "invalid_filter"),
         wait("a cursor that is none", &json!({"after": "x"})).is(400, "invalid_cursor"),
         body("an array", "[]").is(400, "invalid_request"),
@@ -517,6 +531,7 @@ async fn every_bad_input_has_its_answer_is_counted_and_harms_nobody() {
     });
     let stage = Stage::with(setting).await;
     stage.told(&[event("bad-input", "first", "CallConnected", None)]).await;
+    stage.told(&[event(ENDED, "over", "CallDisconnected", None)]).await;
     let mut failures = Vec::new();
     let rows = [callbacks(), deliveries(), waits(), numbers(), pages()].into_iter().flatten();
     for (n, row) in rows.enumerate() {

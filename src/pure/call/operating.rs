@@ -61,7 +61,7 @@ impl Call {
         }
     }
 
-    /// That Azure accepts something for a call proves that there is such a call.
+    /// That Azure accepts something for a call is a sign of life.
     pub(super) fn accepted(
         &mut self,
         now: Tick,
@@ -69,7 +69,6 @@ impl Call {
         limits: &Limits,
         effects: &mut Vec<Effect>,
     ) {
-        self.known = true;
         if self.over.is_none() {
             self.stir(now, limits);
         }

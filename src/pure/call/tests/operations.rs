@@ -247,6 +247,23 @@ fn c13_an_event_that_outruns_the_answer_ends_its_operation() {
 }
 
 #[test]
+fn c13_a_line_that_the_snapshot_knows_asks_for_nothing_again() {
+    let mut stage = Stage::new();
+    stage.ask(5, Operation::Play, "mine");
+    stage.hear(&heard(6, PlayCompleted, Some("mine")));
+    stage.ask(7, Operation::Play, "refused");
+    stage.step(Input::Withdraw(Position(7)));
+    for n in [5, 7] {
+        assert_eq!(stage.begin(n, asking(Operation::Play, "mine")), []);
+    }
+    let all = stage.call.operation_views();
+    assert_eq!(
+        all.iter().map(|view| (view.of.0, view.status)).collect::<Vec<_>>(),
+        [(5, Succeeded)]
+    );
+}
+
+#[test]
 fn c4_who_reuses_a_context_gets_the_events_in_order_and_is_told() {
     let mut stage = Stage::new();
     stage.ask(1, Operation::Play, "same");
