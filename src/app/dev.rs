@@ -23,6 +23,8 @@ pub struct DevOptions {
     pub demo: Option<Narrator>,
     /// Takes any free ports instead of those in the settings.
     pub ports_auto: bool,
+    /// Keep what must survive in `store.folder`, and not in memory.
+    pub keep: bool,
     /// The far ends, when a file says how they behave.
     pub phones: Option<PhoneBook>,
 }
@@ -68,7 +70,7 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
         settings.private.listen = ([127, 0, 0, 1], 0).into();
         settings.emulator.listen = ([127, 0, 0, 1], 0).into();
     }
-    settings.store.ephemeral = true;
+    settings.store.ephemeral = !options.keep;
     fill_secret(&mut settings.event_grid.key);
     fill_secret(&mut settings.callbacks.key);
     if settings.gateway.access_key.is_empty() {

@@ -32,11 +32,13 @@ enum Ports {
 }
 
 pub(super) async fn run(args: Args, screen: Screen) -> Done {
+    let keep = args.sources.name_a_folder();
     let settings = args.sources.read(args.emulator.flags(), Purpose::Local)?;
     log(&settings)?;
     let options = DevOptions {
         demo: args.demo.then(|| narrator(screen)),
         ports_auto: args.ports == Ports::Auto,
+        keep,
         phones: phones(&settings)?,
     };
     let mut stop = Stop::listen()?;

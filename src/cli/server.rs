@@ -112,6 +112,11 @@ impl EmulatorFlags {
 }
 
 impl Sources {
+    /// Whether `--data` was given.
+    pub(super) fn name_a_folder(&self) -> bool {
+        self.data.is_some()
+    }
+
     /// Reads all layers of settings.
     ///
     /// # Errors

@@ -120,6 +120,35 @@ fn the_masked_are_connected() {
     tells("masking", &["driver and guest are connected", "the call has ended"]);
 }
 
+#[actix_web::test]
+async fn what_dev_is_given_a_folder_for_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().to_str().expect("a path").to_owned();
+    let http = reqwest::Client::new();
+    let number = |dev: &Demo| format!("{}/v1/numbers/+18005550100", dev.url("private"));
+    let dev = Demo::start(&["--data", &folder]);
+    let plan = serde_json::json!({ "steps": [{ "action": { "type": "ignore" } }] });
+    let made = http.put(number(&dev)).json(&plan).send().await.expect("an answer");
+    assert_eq!(made.status().as_u16(), 201);
+    // Killed, not asked to stop.
+    drop(dev);
+    let dev = Demo::start(&["--data", &folder]);
+    let found = http.get(number(&dev)).send().await.expect("an answer");
+    assert_eq!(found.status().as_u16(), 200);
+}
+
+/// That example runs with the official SDK, from `.ci/run`.
+#[test]
+fn the_python_of_the_readme_is_that_of_the_example() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let read = |path: &str| std::fs::read_to_string(format!("{folder}/{path}")).expect("a file");
+    let (readme, example) = (read("README.md"), read("examples/python/ivr.py"));
+    let blocks: Vec<_> = readme.split("```python\n").skip(1).collect();
+    assert_eq!(blocks.len(), 1);
+    let (block, _) = blocks[0].split_once("```").expect("its end");
+    assert!(example.contains(block), "not in the example:\n{block}");
+}
+
 #[test]
 fn the_example_for_curl_tells_its_story() {
     let phones = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/phones.toml");
