@@ -132,8 +132,10 @@ impl Scene {
         serde_json::from_slice(&self.asked()[place].0.body).expect("JSON")
     }
 
-    /// Until so many alarms are set: the call's own, and those of whoever sleeps.
+    /// Until so many alarms are set: the call's own, and those of whoever sleeps. The call has dealt with
+    /// everything before: a look passes through the same mailbox.
     async fn until_alarms(&self, wanted: usize) {
+        self.waits().await;
         let patience = Instant::now() + Duration::from_secs(10);
         while self.clock.alarms_set() < wanted {
             assert!(Instant::now() < patience, "waited in vain");
