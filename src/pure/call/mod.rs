@@ -9,6 +9,7 @@ mod ending;
 mod event;
 mod limits;
 mod operating;
+mod operation_view;
 mod operations;
 mod roster;
 mod seen;
@@ -33,11 +34,9 @@ pub use event::{
     SubscriptionId, WaitEnd, WaiterId,
 };
 pub use limits::Limits;
-pub use operating::Which;
+pub use operation_view::{Alive, Diagnosis, OperationView, Since, Which};
 use operations::Operations;
-pub use operations::{
-    Alive, Conclusion, Diagnosis, NewOperation, OperationStatus, OperationView, Since,
-};
+pub use operations::{Conclusion, NewOperation, OperationStatus};
 pub use roster::Roster;
 use seen::Seen;
 pub use snapshot::BadSnapshot;

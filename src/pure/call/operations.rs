@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Ending, Heard};
+use super::event::Heard;
 use super::limits::Limits;
 use super::tight::Tight;
 use crate::pure::operations::{Verdict, Way, endings, way};
@@ -400,98 +400,5 @@ impl WrittenOperations {
             late: one.late,
         });
         Operations { all: all.collect(), newest: self.newest }
-    }
-}
-
-/// How an operation stands, for whoever asks.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OperationView {
-    /// Where it stands in the journal.
-    #[serde(skip)]
-    pub of: Position,
-    /// Which.
-    pub operation: Operation,
-    /// The context of its events, or the name of its outcome.
-    pub operation_context: OperationContext,
-    /// How far it has come.
-    pub status: OperationStatus,
-    /// Two requests had the same context: this outcome may be that of the other.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub ambiguous_context: bool,
-    /// It had been given up, and was heard of after all.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub late: bool,
-    /// When it was asked for, RFC 3339.
-    pub asked_at: jiff::Timestamp,
-    /// When it was over.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<jiff::Timestamp>,
-    /// How many events are expected.
-    #[serde(skip)]
-    pub expects: u16,
-    /// The events that say something of it.
-    #[serde(skip)]
-    pub events: Vec<Position>,
-    /// How and why the call ended, when that is what ended the operation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ending: Option<Ending>,
-    /// What came instead, and what that means; unless it is over for good.
-    #[serde(flatten)]
-    pub diagnosis: Option<Diagnosis>,
-}
-
-/// Why nothing may have been heard of an operation (rule C16).
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Diagnosis {
-    /// Events that met all conditions but one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub near_misses: Vec<super::NearMiss>,
-    /// What is known of the call since.
-    pub diagnosis: Since,
-}
-
-/// What is known of a call since an operation was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Since {
-    /// Events of the call that were heard since, of any type.
-    pub events_since: usize,
-    /// The type of the last of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_event: Option<EventKind>,
-    /// Whether the call lives.
-    pub call: Alive,
-    /// What to look at.
-    pub advice: &'static str,
-}
-
-/// Whether a call lives, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Alive {
-    /// It was heard of, or Azure said so when asked.
-    Alive,
-    /// Azure is being asked.
-    Unverified,
-    /// It is over.
-    Ended,
-}
-
-impl Since {
-    /// The sentence that fits.
-    pub(super) fn advice(events: usize, near: bool, call: Alive, is_pending: bool) -> &'static str {
-        match (events, near, call) {
-            (_, true, _) => "events came that failed one condition; see nearMisses",
-            (_, _, Alive::Ended) => "the call has ended; the operation's own event was not heard",
-            (0, ..) if is_pending => "nothing has been heard of the call since the request",
-            (0, ..) => {
-                "nothing has been heard of the call since the request; check that its callback URL \
-                 leads here and that callbacks are not refused (/metrics tells)"
-            }
-            _ if is_pending => "the call is heard of, its event has not come yet",
-            _ => "the call is heard of, but not this operation; its event may be lost",
-        }
     }
 }
