@@ -12,7 +12,9 @@ use super::subscription::Gone;
 use super::surroundings::Surroundings;
 use super::telling;
 use crate::ports::{Alarm, Line, LineKind};
-use crate::pure::call::{Call, Cause, Effect, Heard, Input, SubscriptionId, WaiterId, Wants};
+use crate::pure::call::{
+    Call, Cause, Effect, Heard, Input, OperationDeed, SubscriptionId, WaiterId, Wants,
+};
 use crate::pure::notes::Closed;
 use crate::pure::replay::Restored;
 use crate::pure::time::Position;
@@ -343,16 +345,14 @@ impl Handler<Asked> for CallActor {
                 self.drive(Input::Unsubscribe(id), ctx);
             }
             Ask::Claim(identity) => self.drive(Input::Claim(identity), ctx),
-            Ask::Begin { of, what, at_ms, stands } => {
+            Ask::Operate { place, at_ms, deed, stands } => {
                 let limits = &self.around.limits;
                 let room = self.call.as_ref().is_some_and(|it| it.has_room_for_operation(limits));
-                self.drive(Input::Begin { of, what, at_ms }, ctx);
-                let _gone = stands.send(room);
-            }
-            Ask::Accept(of) => self.drive(Input::Accept(of), ctx),
-            Ask::Withdraw(of) => {
-                self.polls.tell(of);
-                self.drive(Input::Withdraw(of), ctx);
+                if let OperationDeed::Withdrawn(of) = deed {
+                    self.polls.tell(of);
+                }
+                self.drive(Input::Operation { place, at_ms, deed }, ctx);
+                stands.map(|stands| stands.send(room));
             }
             Ask::LookAtOperation { which, reply, over } => {
                 let Some(call) = &self.call else { return };

@@ -11,7 +11,7 @@ use super::calls::{Listed, Refusal};
 use super::subscription::Gone;
 use super::surroundings::Pending;
 use crate::pure::call::{
-    Call, CallView, Cause, Heard, Identity, NewOperation, OperationView, Phase, SubscriptionId,
+    Call, CallView, Cause, Heard, Identity, OperationDeed, OperationView, Phase, SubscriptionId,
     WaitEnd, WaiterId, Wants, Which,
 };
 use crate::pure::replay::Restored;
@@ -66,21 +66,17 @@ pub enum Ask {
     Detach(SubscriptionId),
     /// News: the application made or answered this call.
     Claim(Identity),
-    /// This is about to be asked of you.
-    Begin {
-        /// Where that stands in the journal: its name.
-        of: Position,
-        /// What.
-        what: NewOperation,
+    /// News: something is asked of you, or was.
+    Operate {
+        /// Where this stands in the journal.
+        place: Position,
         /// When, in milliseconds since 1970 (UTC).
         at_ms: i64,
-        /// Whether there was room for it.
-        stands: oneshot::Sender<bool>,
+        /// What has become of it.
+        deed: OperationDeed,
+        /// Where to tell whether there was room for it.
+        stands: Option<oneshot::Sender<bool>>,
     },
-    /// News: Azure has accepted an operation.
-    Accept(Position),
-    /// News: the request of an operation has failed.
-    Withdraw(Position),
     /// How does this operation stand?
     LookAtOperation {
         /// Which.
@@ -110,12 +106,11 @@ impl Ask {
             | Self::WaitFor { .. }
             | Self::SubscribeTo { .. }
             | Self::Claim(_)
-            | Self::Begin { .. } => true,
+            | Self::Operate { deed: OperationDeed::Begun(_), .. } => true,
             Self::Retime { .. }
             | Self::CancelWait(_)
             | Self::Detach(_)
-            | Self::Accept(_)
-            | Self::Withdraw(_)
+            | Self::Operate { .. }
             | Self::LookAtOperation { .. }
             | Self::Verified
             | Self::Close(_)

@@ -9,19 +9,22 @@ use tokio::sync::oneshot;
 use super::calls::{Calls, Refusal};
 use super::messages::{Ask, OperationLook};
 use crate::ports::{JournalError, Later, Line, LineKind, sleep};
-use crate::pure::call::{Call, NewOperation, OperationStatus, OperationView, Which};
-use crate::pure::notes::{OperationDeed, OperationNote};
+use crate::pure::call::{Call, NewOperation, OperationDeed, OperationStatus, OperationView, Which};
+use crate::pure::notes::OperationNote;
 use crate::pure::operations::{Way, way};
 use crate::pure::time::Position;
 use crate::wire::calling::Operation;
 use crate::wire::identifiers::CallConnectionId;
+
+/// Done when something is safe in the journal.
+type Kept = Later<'static, Result<(), JournalError>>;
 
 /// An operation that stands, before its request leaves (rule C13).
 pub struct Begun {
     /// Where it stands in the journal: its name.
     pub of: Position,
     /// Whether it is safe there. The request need not wait for that, the answer must.
-    pub kept: Later<'static, Result<(), JournalError>>,
+    pub kept: Kept,
 }
 
 /// Why an operation does not stand.
@@ -58,16 +61,13 @@ impl Calls {
         what: NewOperation,
     ) -> Result<Begun, NotBegun> {
         let (stands, has_room) = oneshot::channel();
-        let line = operation_line(self, call, OperationDeed::Begun(what.clone()));
-        let at = line.at;
+        let deed = OperationDeed::Begun(what);
         let mut stands = Some(stands);
-        let (mut of, mut what, mut routed) = (Position::default(), Some(what), Ok(None));
-        let kept = self.journal().append(vec![line], &mut |place| {
+        let (mut of, mut routed) = (Position::default(), Ok(None));
+        let kept = self.write(call, &deed, &mut |place, at_ms| {
             of = place;
-            if let (Some(what), Some(stands)) = (what.take(), stands.take()) {
-                let at_ms = at.as_millisecond();
-                routed = self.route(call.clone(), Ask::Begin { of, what, at_ms, stands });
-            }
+            let (deed, stands) = (deed.clone(), stands.take());
+            routed = self.route(call.clone(), Ask::Operate { place, at_ms, deed, stands });
         });
         if stands.is_some() {
             // Nothing was taken; the journal says why.
@@ -104,8 +104,7 @@ impl Calls {
         of: Position,
         operation: Operation,
     ) -> Result<(), Refusal> {
-        let line = operation_line(self, call, OperationDeed::Accepted(of));
-        let kept = self.journal().append(vec![line], &mut |_| self.mention(call, Ask::Accept(of)));
+        let kept = self.tell_deed(call, OperationDeed::Accepted(of));
         match way(operation) {
             Way::Answer | Way::Silence | Way::Gathering => Ok(kept.await?),
             Way::Event | Way::Recording | Way::CallEnd => Ok(()),
@@ -114,10 +113,28 @@ impl Calls {
 
     /// Tells that the request of an operation has failed (rule C13).
     pub fn withdraw(&self, call: &CallConnectionId, of: Position) {
-        let line = operation_line(self, call, OperationDeed::Withdrawn(of));
         // Nobody waits for it: should it be lost, the operation times out after the next start.
-        let _unawaited =
-            self.journal().append(vec![line], &mut |_| self.mention(call, Ask::Withdraw(of)));
+        let _unawaited = self.tell_deed(call, OperationDeed::Withdrawn(of));
+    }
+
+    fn tell_deed(&self, call: &CallConnectionId, deed: OperationDeed) -> Kept {
+        self.write(call, &deed, &mut |place, at_ms| {
+            self.mention(call, Ask::Operate { place, at_ms, deed: deed.clone(), stands: None });
+        })
+    }
+
+    /// Writes down what has become of an operation. The call is told where that stands, and in the order
+    /// of the journal.
+    fn write(
+        &self,
+        call: &CallConnectionId,
+        deed: &OperationDeed,
+        tell: &mut dyn FnMut(Position, i64),
+    ) -> Kept {
+        let text = OperationNote { call: call.clone(), deed: deed.clone() }.text();
+        let at = self.clock().wall();
+        let line = Line { kind: LineKind::Operation, at, text };
+        self.journal().append(vec![line], &mut |place| tell(place, at.as_millisecond()))
     }
 
     /// How an operation stands, as soon as it is over, or when `within` is.
@@ -160,11 +177,6 @@ impl Calls {
             };
         }
     }
-}
-
-fn operation_line(calls: &Calls, call: &CallConnectionId, deed: OperationDeed) -> Line {
-    let text = OperationNote { call: call.clone(), deed }.text();
-    Line { kind: LineKind::Operation, at: calls.clock().wall(), text }
 }
 
 /// How a call says that one of its operations stands.

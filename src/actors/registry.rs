@@ -244,19 +244,11 @@ impl RegistryActor {
             Ask::Look(reply) => {
                 let _gone = reply.send(remains.view(now, limits));
             }
-            Ask::Begin { of, what, at_ms, stands } => {
+            Ask::Operate { place, at_ms, deed, stands } => {
                 kept.changed = true;
                 let room = remains.has_room_for_operation(limits);
-                remember(remains.step(now, Input::Begin { of, what, at_ms }, limits));
-                let _gone = stands.send(room);
-            }
-            Ask::Accept(of) => {
-                kept.changed = true;
-                remember(remains.step(now, Input::Accept(of), limits));
-            }
-            Ask::Withdraw(of) => {
-                kept.changed = true;
-                remember(remains.step(now, Input::Withdraw(of), limits));
+                remember(remains.step(now, Input::Operation { place, at_ms, deed }, limits));
+                stands.map(|stands| stands.send(room));
             }
             Ask::LookAtOperation { which, reply, .. } => {
                 let _gone = reply.send(look_at_operation(remains, &which));

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use super::call::{Cause, Fate, Identity, NewOperation};
+use super::call::{Cause, Fate, Identity, OperationDeed};
 use super::forwarding::Posted;
 use super::routing::{self, DecisionRecord, Planned};
 use super::time::Position;
@@ -147,18 +147,6 @@ pub struct OperationNote {
     /// What.
     #[serde(flatten)]
     pub deed: OperationDeed,
-}
-
-/// What became of an operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum OperationDeed {
-    /// It is about to be asked for. This line's place is its name.
-    Begun(NewOperation),
-    /// Azure has accepted it.
-    Accepted(Position),
-    /// Its request has failed.
-    Withdrawn(Position),
 }
 
 impl OperationNote {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::call::{BadSnapshot, Call, Cause, Heard, Identity, Input, Limits, Phase};
-use super::notes::{OperationDeed, OperationNote, Remark};
+use super::notes::{OperationNote, Remark};
 use super::time::{Moment, Position, Tick};
 use crate::wire::identifiers::CallConnectionId;
 
@@ -89,12 +89,8 @@ impl Replay {
 
     /// Something was asked of a call. `place` is where that stands.
     pub fn operation(&mut self, note: OperationNote, place: Position, at_ms: i64) {
-        let input = match note.deed {
-            OperationDeed::Begun(what) => Input::Begin { of: place, what, at_ms },
-            OperationDeed::Accepted(of) => Input::Accept(of),
-            OperationDeed::Withdrawn(of) => Input::Withdraw(of),
-        };
-        self.step(&note.call, self.now.tick_of(at_ms), input);
+        let OperationNote { call, deed } = note;
+        self.step(&call, self.now.tick_of(at_ms), Input::Operation { place, at_ms, deed });
     }
 
     /// A call ended without an event.

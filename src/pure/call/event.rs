@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::operations::{Conclusion, NewOperation};
+use super::operations::{Conclusion, OperationDeed};
 use super::wants::{Condition, Wants};
 use crate::pure::notes::Remark;
 use crate::pure::time::{Position, Tick};
@@ -83,19 +83,15 @@ pub enum Input {
     Unsubscribe(SubscriptionId),
     /// The application made or answered this call: it exists, whether or not events have come.
     Claim(Identity),
-    /// Something is about to be asked of it.
-    Begin {
-        /// Where that stands in the journal: its name.
-        of: Position,
-        /// What.
-        what: NewOperation,
+    /// Something is asked of it, or was.
+    Operation {
+        /// Where this stands in the journal.
+        place: Position,
         /// When, in milliseconds since 1970 (UTC).
         at_ms: i64,
+        /// What has become of it.
+        deed: OperationDeed,
     },
-    /// Azure has accepted an operation.
-    Accept(Position),
-    /// The request of an operation has failed.
-    Withdraw(Position),
     /// Azure, when asked, said that it lives.
     Verified,
     /// It is known to be over, though no event said so.
@@ -110,8 +106,11 @@ impl Input {
     /// Whether it changes what must survive a restart.
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::Event(_) | Self::Replay(..) | Self::Claim(_) | Self::Close(_) => true,
-            Self::Begin { .. } | Self::Accept(_) | Self::Withdraw(_) => true,
+            Self::Event(_)
+            | Self::Replay(..)
+            | Self::Claim(_)
+            | Self::Operation { .. }
+            | Self::Close(_) => true,
             Self::Wait { .. }
             | Self::Retime { .. }
             | Self::Cancel(_)

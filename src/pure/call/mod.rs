@@ -36,7 +36,7 @@ pub use event::{
 pub use limits::Limits;
 pub use operation_view::{Alive, Diagnosis, OperationView, Since, Which};
 use operations::Operations;
-pub use operations::{Conclusion, NewOperation, OperationStatus};
+pub use operations::{Conclusion, NewOperation, OperationDeed, OperationStatus};
 pub use roster::Roster;
 use seen::Seen;
 pub use snapshot::BadSnapshot;
@@ -129,11 +129,13 @@ impl Call {
         let mut effects = Vec::new();
         self.catch_up(now, limits, &mut effects);
         match (input, &mut self.over) {
-            (Input::Begin { of, what, at_ms }, _) => {
-                self.begin(now, of, what, at_ms, limits, &mut effects);
-            }
-            (Input::Accept(of), _) => self.accepted(now, of, limits, &mut effects),
-            (Input::Withdraw(of), _) => self.withdraw(now, of),
+            (Input::Operation { place, at_ms, deed }, _) => match deed {
+                OperationDeed::Begun(what) => {
+                    self.begin(now, place, what, at_ms, limits, &mut effects);
+                }
+                OperationDeed::Accepted(of) => self.accepted(now, of, limits, &mut effects),
+                OperationDeed::Withdrawn(of) => self.withdraw(now, of),
+            },
             (input, Some(tombstone)) => {
                 let operations = self.operations.as_deref_mut();
                 after_the_end(tombstone, operations, now, input, limits, &mut effects);
@@ -259,7 +261,7 @@ impl Call {
                 self.stirred = now;
                 self.shut_down(effects);
             }
-            Input::Begin { .. } | Input::Accept(_) | Input::Withdraw(_) | Input::Woke => {}
+            Input::Operation { .. } | Input::Woke => {}
         }
     }
 
@@ -532,9 +534,7 @@ fn after_the_end(
         | Input::Return(_)
         | Input::Unsubscribe(_)
         | Input::Claim(_)
-        | Input::Begin { .. }
-        | Input::Accept(_)
-        | Input::Withdraw(_)
+        | Input::Operation { .. }
         | Input::Verified
         | Input::Close(_)
         | Input::Shutdown

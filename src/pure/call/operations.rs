@@ -44,6 +44,18 @@ fn is_one(count: &u16) -> bool {
     *count == 1
 }
 
+/// What becomes of an operation, beside its events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OperationDeed {
+    /// It is about to be asked for. Its name is the place where this stands in the journal.
+    Begun(NewOperation),
+    /// Azure has accepted it.
+    Accepted(Position),
+    /// Its request has failed.
+    Withdrawn(Position),
+}
+
 /// How far an operation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

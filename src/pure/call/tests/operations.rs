@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::super::testing::*;
 use super::super::{
-    Alive, Conclusion, Condition, Effect, Heard, Input, NewOperation, OperationStatus,
-    OperationView, Which,
+    Alive, Conclusion, Condition, Effect, Heard, Input, NewOperation, OperationDeed,
+    OperationStatus, OperationView, Which,
 };
 use crate::pure::operations::{Way, endings, takes_context, way};
 use crate::pure::time::Position;
@@ -22,7 +22,7 @@ fn asking(operation: Operation, name: &str) -> NewOperation {
 impl Stage {
     /// Asks for something; `n` is its place in the journal.
     fn begin(&mut self, n: u64, what: NewOperation) -> Vec<Effect> {
-        self.step(Input::Begin { of: Position(n), what, at_ms: 0 })
+        self.told(n, OperationDeed::Begun(what))
     }
 
     fn ask(&mut self, n: u64, operation: Operation, name: &str) {
@@ -30,7 +30,15 @@ impl Stage {
     }
 
     fn accept(&mut self, n: u64) -> Vec<Effect> {
-        self.step(Input::Accept(Position(n)))
+        self.told(n, OperationDeed::Accepted(Position(n)))
+    }
+
+    fn withdraw(&mut self, n: u64) -> Vec<Effect> {
+        self.told(n, OperationDeed::Withdrawn(Position(n)))
+    }
+
+    fn told(&mut self, n: u64, deed: OperationDeed) -> Vec<Effect> {
+        self.step(Input::Operation { place: Position(n), at_ms: 0, deed })
     }
 
     fn at_place(&self, n: u64) -> Option<OperationView> {
@@ -217,7 +225,7 @@ fn c13_a_request_that_fails_takes_its_operation_with_it() {
     let mut stage = Stage::new();
     stage.claim();
     stage.ask(1, Operation::Play, "mine");
-    stage.step(Input::Withdraw(Position(1)));
+    stage.withdraw(1);
     assert!(stage.at_place(1).is_none());
     let effects = stage.hear(&heard(2, PlayCompleted, Some("mine")));
     assert_eq!(conclusions(&effects), []);
@@ -252,7 +260,7 @@ fn c13_a_line_that_the_snapshot_knows_asks_for_nothing_again() {
     stage.ask(5, Operation::Play, "mine");
     stage.hear(&heard(6, PlayCompleted, Some("mine")));
     stage.ask(7, Operation::Play, "refused");
-    stage.step(Input::Withdraw(Position(7)));
+    stage.withdraw(7);
     for n in [5, 7] {
         assert_eq!(stage.begin(n, asking(Operation::Play, "mine")), []);
     }
@@ -383,7 +391,7 @@ fn c15_operations_have_a_limit() {
 fn c11_what_is_asked_of_an_unknown_call_makes_it_known_when_azure_accepts() {
     let mut stage = Stage::new();
     stage.ask(1, Operation::Play, "mine");
-    assert!(stage.step(Input::Withdraw(Position(1))).contains(&Effect::Forget));
+    assert!(stage.withdraw(1).contains(&Effect::Forget));
     let mut stage = Stage::new();
     stage.ask(1, Operation::Play, "mine");
     stage.accept(1);
