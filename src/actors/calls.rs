@@ -76,8 +76,12 @@ pub enum Refusal {
     NotKept(#[from] JournalError),
 }
 
-/// Calls that are asked at once to write themselves down.
-const WRITE_PAGE: usize = 512;
+/// Calls that are asked at once to write themselves down. Events queue behind these, so they are few.
+const WRITE_PAGE: usize = 16;
+
+/// Texts of snapshots that go to the journal together, more or less: a commit for each page would be
+/// slow, and behind a large commit the answers to events wait.
+const KEPT_TOGETHER_BYTES: usize = 256 << 10;
 
 /// Whether an ask has reached its call; for when that is not certain.
 type Verdict = oneshot::Receiver<Result<(), Refusal>>;
@@ -338,29 +342,28 @@ impl Calls {
     /// # Errors
     /// [`JournalError`]; what is not written then is written the next time.
     pub async fn write_down(&self, covers: Position) -> Result<usize, JournalError> {
-        let mut count = 0;
+        let (mut count, mut bytes, mut snapshots) = (0, 0, Snapshots::default());
         for shard in &self.0.shards {
-            let mut after = 0;
-            loop {
+            let mut after = Some(0);
+            while let Some(from) = after {
                 let (page, mut texts) = mpsc::unbounded_channel();
-                let asked = WritePage { after, limit: WRITE_PAGE, page };
+                let asked = WritePage { after: from, limit: WRITE_PAGE, page };
                 let Ok(written) = shard.registry.send(asked).await else { return Ok(count) };
-                let mut snapshots = Snapshots { gone: written.gone, ..Snapshots::default() };
-                while let Some(snapshot) = texts.recv().await {
-                    snapshots.of.push(snapshot);
+                after = written.last;
+                snapshots.gone.extend(written.gone);
+                while let Some((id, text)) = texts.recv().await {
+                    count += 1;
+                    bytes += text.len();
+                    snapshots.of.push((id, text));
                 }
-                count += snapshots.of.len();
-                if !snapshots.of.is_empty() || !snapshots.gone.is_empty() {
-                    self.0.journal.keep(snapshots).await?;
-                }
-                match written.last {
-                    Some(last) => after = last,
-                    None => break,
+                if bytes >= KEPT_TOGETHER_BYTES {
+                    bytes = 0;
+                    self.0.journal.keep(std::mem::take(&mut snapshots)).await?;
                 }
             }
         }
-        let last = Snapshots { covers: Some(covers), ..Snapshots::default() };
-        self.0.journal.keep(last).await?;
+        snapshots.covers = Some(covers);
+        self.0.journal.keep(snapshots).await?;
         Ok(count)
     }
 

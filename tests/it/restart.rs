@@ -35,7 +35,11 @@ fn clock() -> Arc<ManualClock> {
 
 /// One call in depth, without what a restart may change.
 async fn view(stage: &Stage) -> Value {
-    let (status, mut view) = stage.view(CALL).await;
+    view_of(stage, CALL).await
+}
+
+async fn view_of(stage: &Stage, call: &str) -> Value {
+    let (status, mut view) = stage.view(call).await;
     assert_eq!(status, 200, "{view}");
     for changing in ["unverified", "wakesInMs"] {
         view.as_object_mut().expect("an object").remove(changing);
@@ -79,6 +83,31 @@ async fn c2_to_c14_a_call_is_the_same_after_a_restart() {
     let stage = stage.restarted().await;
     let late = json!({"types": ["PlayCompleted"], "timeoutMs": 0});
     assert_eq!(stage.wait(CALL, late).await.0, 408, "it was taken before the restart");
+}
+
+/// Calls are written down a few at a time, and go to the journal in several parts.
+#[actix_web::test]
+async fn many_calls_with_much_to_tell_are_all_the_same_after_a_restart() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+    let stage = stage(&folder, &clock).await;
+    let calls: Vec<_> = (0..50).map(|n| format!("call-of-many-{n}")).collect();
+    for call in &calls {
+        let events: Vec<_> = (0..100)
+            .map(|n| {
+                event(call, &format!("{call}-{n}"), "PlayStarted", Some("a rather long context"))
+            })
+            .collect();
+        stage.told(&events).await;
+    }
+    let mut before = Vec::new();
+    for call in &calls {
+        before.push(view_of(&stage, call).await);
+    }
+    let stage = stage.restarted().await;
+    for (call, before) in calls.iter().zip(before) {
+        assert_eq!(before["events"].as_array().map(Vec::len), Some(100), "{call}");
+        assert_eq!(view_of(&stage, call).await, before);
+    }
 }
 
 #[actix_web::test]
