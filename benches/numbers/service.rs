@@ -120,7 +120,9 @@ impl Line {
 /// Webhooks over one connection: as fast as they are answered, or one after each pause.
 async fn load(service: &Service, n: usize, until: Instant, pause: Option<Duration>) -> usize {
     let mut line = Line::to(service.host("public")).await;
-    let (mut done, mut next) = (0, Instant::now());
+    // Spread over the pause: callers do not beat in time with each other.
+    let ahead = pause.unwrap_or_default().mul_f64(n as f64 / CONNECTIONS as f64);
+    let (mut done, mut next) = (0, Instant::now() + ahead);
     while Instant::now() < until {
         if let Some(pause) = pause {
             next += pause;
@@ -218,7 +220,8 @@ pub fn p4() {
     });
 }
 
-/// An operation that both the answer and the journal end, sent there by turns.
+/// What only reads, and what the journal must know of before its answer is passed on; by turns directly
+/// and through the gateway.
 pub fn p9() {
     run(async {
         let service = Service::start();
@@ -251,7 +254,7 @@ pub fn p9() {
         let body = json!({ "targetParticipants": [who] }).to_string();
         for (name, method, target, body) in [
             ("GetCall", "GET", &get, ""),
-            ("Mute, an operation of two journal lines", "POST", &mute, body.as_str()),
+            ("Mute, an operation with a line in the journal", "POST", &mute, body.as_str()),
         ] {
             let mut lines = [Line::to(emulator).await, Line::to(private).await];
             let mut took = [Vec::new(), Vec::new()];

@@ -93,8 +93,8 @@ impl Calls {
         }
     }
 
-    /// Tells that Azure has accepted an operation. Of most of them that changes nothing that an event
-    /// would not tell; of the others it is as safe as the journal makes it when this returns.
+    /// Tells that Azure has accepted an operation, which is a sign of life. What only silence ends ends
+    /// from then on; that is as safe as the journal makes it when this returns.
     ///
     /// # Errors
     /// [`Refusal`] when it could not be made safe.
@@ -104,10 +104,12 @@ impl Calls {
         of: Position,
         operation: Operation,
     ) -> Result<(), Refusal> {
-        let kept = self.tell_deed(call, OperationDeed::Accepted(of));
+        self.mention(call, Ask::Verified);
         match way(operation) {
-            Way::Answer | Way::Silence | Way::Gathering => Ok(kept.await?),
-            Way::Event | Way::Recording | Way::CallEnd => Ok(()),
+            Way::Silence | Way::Gathering => {
+                Ok(self.tell_deed(call, OperationDeed::Accepted(of)).await?)
+            }
+            Way::Answer | Way::Event | Way::Recording | Way::CallEnd => Ok(()),
         }
     }
 

@@ -228,6 +228,44 @@ async fn c13_the_operation_stands_before_the_request_leaves() {
 }
 
 #[actix_web::test]
+async fn c12_what_the_answer_ends_is_over_with_it() {
+    let scene = Scene::with(|settings| settings.calls.operations = 1).await;
+    let mute =
+        json!({ "operationContext": "quiet", "targetParticipants": [{ "rawId": "8:acs:a" }] });
+    let muted = of(CALL, "/participants:mute");
+    scene.azure.answers(404, json!({ "error": { "code": "8522", "message": "Not found." } }));
+    let (status, _, named) = scene.ask(&muted, mute.clone()).await;
+    assert_eq!((status, named), (404, None));
+    assert_eq!(scene.outcome("quiet").await.1["code"], "call_not_found");
+    scene.azure.answers(200, json!({}));
+    let (status, _, named) = scene.ask(&muted, mute.clone()).await;
+    assert_eq!((status, named.as_deref()), (200, Some("quiet")));
+    let (_, outcome) = scene.outcome("quiet").await;
+    assert_eq!((&outcome["operation"], &outcome["status"]), (&json!("mute"), &json!("succeeded")));
+    assert!(outcome.get("event").is_none(), "{outcome}");
+    // Done is done, though nothing more can be known of it.
+    scene.play("fills the call").await;
+    scene.azure.answers(200, json!({}));
+    let (status, _, named) = scene.ask(&muted, mute).await;
+    assert_eq!((status, named), (200, None));
+}
+
+#[actix_web::test]
+async fn c15_a_call_that_is_full_of_operations_can_be_hung_up() {
+    let scene = Scene::with(|settings| settings.calls.operations = 1).await;
+    scene.play("mine").await;
+    for (method, path) in [(Method::DELETE, of(CALL, "")), (Method::POST, of(CALL, ":terminate"))] {
+        scene.azure.answers(204, Value::Null);
+        let hang_up = signed(&scene.stage, method, &path, b"", OURS);
+        let response = hang_up.send().await.expect("an answer");
+        assert_eq!(response.status().as_u16(), 204);
+        assert!(!response.headers().contains_key("x-switchhook-operation-context"));
+    }
+    assert_eq!(scene.azure.heard(), 3);
+    assert_eq!(scene.outcome("mine").await.1["status"], "pending");
+}
+
+#[actix_web::test]
 async fn c9_disconnect_ends_every_operation_and_whoever_waits_for_it() {
     let scene = Scene::new().await;
     scene.play("mine").await;

@@ -133,7 +133,7 @@ impl Call {
                 OperationDeed::Begun(what) => {
                     self.begin(now, place, what, at_ms, limits, &mut effects);
                 }
-                OperationDeed::Accepted(of) => self.accepted(now, of, limits, &mut effects),
+                OperationDeed::Accepted(of) => self.accepted(now, of),
                 OperationDeed::Withdrawn(of) => self.withdraw(now, of),
             },
             (input, Some(tombstone)) => {

@@ -43,19 +43,9 @@ impl Call {
         }
     }
 
-    /// That Azure accepts something for a call is a sign of life.
-    pub(super) fn accepted(
-        &mut self,
-        now: Tick,
-        of: Position,
-        limits: &Limits,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.over.is_none() {
-            self.stir(now, limits);
-        }
+    pub(super) fn accepted(&mut self, now: Tick, of: Position) {
         if let Some(operations) = &mut self.operations {
-            conclude(operations.accepted(now, of), effects);
+            operations.accepted(now, of);
         }
     }
 

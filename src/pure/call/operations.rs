@@ -48,9 +48,10 @@ fn is_one(count: &u16) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OperationDeed {
-    /// It is about to be asked for. Its name is the place where this stands in the journal.
+    /// It is about to be asked for; or, where the answer is all there is to say, it was asked for, with
+    /// success. Its name is the place where this stands in the journal.
     Begun(NewOperation),
-    /// Azure has accepted it.
+    /// Azure has accepted it. That is said of those only whose end that tells: by silence from then on.
     Accepted(Position),
     /// Its request has failed.
     Withdrawn(Position),
@@ -237,8 +238,8 @@ impl Operations {
         self.all.len() < limits.operations || self.all.iter().any(|other| !other.is_pending())
     }
 
-    /// Puts an operation up, before its request leaves (rule C13). Has no effect when it stood already,
-    /// when its request is a repeat, or when there is no room for it. `past` are the events that came before, oldest first.
+    /// Puts an operation up. Has no effect when it stood already, when its request is a repeat, or when
+    /// there is no room for it. `past` are the events that came before, oldest first.
     pub fn begin(
         &mut self,
         mut new: Standing,
@@ -269,6 +270,9 @@ impl Operations {
             }
         }
         let mut over = None;
+        if new.way() == Way::Answer {
+            over = Some(new.conclude(new.asked, OperationStatus::Succeeded));
+        }
         if new.what.unique && new.way() == Way::Event {
             for (at, kind, context) in past {
                 let mine = kinds.contains(&kind) && context.as_ref() == Some(&new.what.context);
@@ -282,10 +286,10 @@ impl Operations {
     }
 
     /// Azure has accepted it.
-    pub fn accepted(&mut self, now: Tick, of: Position) -> Option<Conclusion> {
-        let found = self.all.iter_mut().find(|other| other.of == of && other.is_pending())?;
-        found.quiet = Some(now);
-        (found.way() == Way::Answer).then(|| found.conclude(now, OperationStatus::Succeeded))
+    pub fn accepted(&mut self, now: Tick, of: Position) {
+        if let Some(found) = self.all.iter_mut().find(|other| other.of == of) {
+            found.quiet = Some(now);
+        }
     }
 
     /// Its request has failed: it is as if it had never been asked for.

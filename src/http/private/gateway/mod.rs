@@ -221,8 +221,11 @@ impl Gateway {
         if status.is_success() && opens_a_call(operation) {
             registered = self.claim(operation, &body, context.as_ref()).await;
         }
-        if let Some(registered) = registered {
-            let (call, which) = self.accepted(registered, &body).await?;
+        let stands = match registered {
+            Some(registered) => self.accepted(registered, &body).await?,
+            None => None,
+        };
+        if let Some((call, which)) = stands {
             let name = context.and_then(|it| HeaderValue::from_str(it.as_str()).ok());
             let header = HeaderName::from_static(CONTEXT_HEADER);
             if let Some(patience) = prefer::patience(request.headers(), self.max_wait)
@@ -243,8 +246,7 @@ impl Gateway {
         Ok(answer.body(body))
     }
 
-    /// The call is ours from now on, and how it was made can be asked. Should there be no room for it,
-    /// its events make it known anyhow.
+    /// The call is ours from now on, and how it was made can be asked.
     async fn claim(
         &self,
         operation: Operation,
@@ -258,7 +260,7 @@ impl Gateway {
         if let Err(refusal) = self.calls.claim(&id, identity).await {
             tracing::warn!(call = %id, ?refusal, "a call of the gateway could not be noted");
         }
-        self.begin_with(id, operation, context?.clone()).await.ok()
+        Some(Registered::opening(id, operation, context?.clone()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use serde::Deserialize;
@@ -13,10 +14,9 @@ use super::{Gateway, Refused};
 use crate::actors::{Begun, NotBegun, OperationOutcome, Refusal};
 use crate::http::private::operations::told;
 use crate::pure::call::{NewOperation, OperationStatus, Which};
-use crate::pure::operations::has_outcome;
+use crate::pure::operations::{Way, has_outcome, way};
 use crate::wire::calling::{Operation, Place, RecordingStateResponse, StartRecordingRequest};
 use crate::wire::identifiers::{CallConnectionId, OperationContext};
-use std::time::Duration;
 
 /// Recordings of which it is known to which call they belong. The oldest leaves first.
 const MAX_RECORDINGS: usize = 10_000;
@@ -24,12 +24,26 @@ const MAX_RECORDINGS: usize = 10_000;
 /// Participants that one request may name and whose outcomes are told apart.
 const MAX_PARTS: usize = 1000;
 
-/// An operation that stands with its call.
+/// An operation of a call.
 pub(super) struct Registered {
     call: CallConnectionId,
-    operation: Operation,
-    which: Which,
-    begun: Begun,
+    what: NewOperation,
+    /// Where it stands; not yet, if no event can be about it before its answer is here.
+    begun: Option<Begun>,
+}
+
+impl Registered {
+    /// What made a call: before the answer it has no id.
+    pub(super) fn opening(
+        call: CallConnectionId,
+        operation: Operation,
+        context: OperationContext,
+    ) -> Self {
+        // Its events may have come before the answer did.
+        let unique = true;
+        let what = NewOperation { operation, context, expects: 1, recording: None, unique };
+        Self { call, what, begun: None }
+    }
 }
 
 /// To which call a recording belongs: requests about recordings name no call.
@@ -69,8 +83,8 @@ struct Several {
 }
 
 impl Gateway {
-    /// Puts up what is about to be asked of a call that is known to exist; `None` when there is nothing
-    /// to wait for, or no call yet.
+    /// What is about to be asked of a call, put up with it (rule C13); `None` when there is nothing to
+    /// wait for, or no call yet.
     pub(super) async fn begin(
         &self,
         operation: Operation,
@@ -97,31 +111,16 @@ impl Gateway {
         let expects = u16::try_from(expects).unwrap_or(u16::MAX);
         let (context, unique) = (context.clone(), false);
         let what = NewOperation { operation, context, expects, recording, unique };
-        self.put_up(call, what).await.map(Some)
-    }
-
-    /// Puts up what has made a call. Its events may have come before the answer did.
-    pub(super) async fn begin_with(
-        &self,
-        call: CallConnectionId,
-        operation: Operation,
-        context: OperationContext,
-    ) -> Result<Registered, Refused> {
-        let unique = true;
-        let what = NewOperation { operation, context, expects: 1, recording: None, unique };
-        self.put_up(call, what).await
-    }
-
-    async fn put_up(
-        &self,
-        call: CallConnectionId,
-        what: NewOperation,
-    ) -> Result<Registered, Refused> {
-        let (operation, unique) = (what.operation, what.unique.then(|| what.context.clone()));
-        let begun = self.calls.begin(&call, what).await?;
-        // A repeat of the request that made the call is told of the first one.
-        let which = unique.map_or(Which::Place(begun.of), Which::Context);
-        Ok(Registered { call, operation, which, begun })
+        let begun = match way(operation) {
+            Way::Answer => None,
+            // Whoever wants a call to end is not told to come again.
+            Way::CallEnd => match self.calls.begin(&call, what.clone()).await {
+                Err(NotBegun::TooMany) => return Ok(None),
+                begun => Some(begun?),
+            },
+            _ => Some(self.calls.begin(&call, what.clone()).await?),
+        };
+        Ok(Some(Registered { call, what, begun }))
     }
 
     /// Which call is to be recorded, if we know it.
@@ -139,10 +138,13 @@ impl Gateway {
 
     /// The request of an operation has failed.
     pub(super) fn withdraw(&self, registered: &Registered) {
-        self.calls.withdraw(&registered.call, registered.begun.of);
+        if let Some(begun) = &registered.begun {
+            self.calls.withdraw(&registered.call, begun.of);
+        }
     }
 
-    /// Azure has accepted it. When this returns it is safe that it was asked for.
+    /// Azure has accepted it. When this returns it is safe that it was asked for. `None` when it stands
+    /// nowhere, because there was no room for it: then its events make it known anyhow.
     ///
     /// # Errors
     /// When it could not be made safe. The operation goes on all the same.
@@ -150,8 +152,22 @@ impl Gateway {
         &self,
         registered: Registered,
         body: &[u8],
-    ) -> Result<(CallConnectionId, Which), Refused> {
-        let Registered { call, operation, which, begun } = registered;
+    ) -> Result<Option<(CallConnectionId, Which)>, Refused> {
+        let Registered { call, what, begun } = registered;
+        let NewOperation { operation, unique, .. } = what;
+        let context = what.context.clone();
+        let begun = match begun {
+            Some(begun) => begun,
+            None => match self.calls.begin(&call, what).await {
+                Ok(begun) => begun,
+                Err(refused) => {
+                    tracing::warn!(%call, ?refused, "the outcome of an operation has no place");
+                    return Ok(None);
+                }
+            },
+        };
+        // A repeat of the request that made the call is told of the first one.
+        let which = if unique { Which::Context(context) } else { Which::Place(begun.of) };
         if operation == Operation::StartRecording
             && let Ok(answer) = serde_json::from_slice::<RecordingStateResponse>(body)
             && let Some(recording) = answer.recording_id
@@ -160,7 +176,7 @@ impl Gateway {
         }
         let accepted = self.calls.accepted(&call, begun.of, operation).await;
         begun.kept.await.map_err(Refusal::from).and(accepted).map_err(NotBegun::from)?;
-        Ok((call, which))
+        Ok(Some((call, which)))
     }
 
     /// The outcome of an operation, when it is over within the caller's patience.

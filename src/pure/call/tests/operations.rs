@@ -103,7 +103,7 @@ fn c12_each_event_of_the_table_ends_its_operation() {
 
 #[test]
 fn c12_no_other_event_ends_it() {
-    for operation in Operation::ALL.iter().copied() {
+    for operation in Operation::ALL.iter().copied().filter(|it| way(*it) != Way::Answer) {
         let mut stage = Stage::new();
         stage.ask(1, operation, "mine");
         for (n, kind) in EventKind::KNOWN.iter().enumerate() {
@@ -121,12 +121,12 @@ fn c12_no_other_event_ends_it() {
 }
 
 #[test]
-fn c12_what_has_no_event_has_worked_when_azure_accepts_it() {
+fn c12_what_has_no_event_is_over_with_its_answer() {
     for operation in Operation::ALL.iter().copied().filter(|it| way(*it) == Way::Answer) {
         let mut stage = Stage::new();
-        stage.ask(1, operation, "mine");
-        assert_eq!(stage.status(1), Pending);
-        assert_eq!(conclusions(&stage.accept(1)), [(operation, Succeeded)]);
+        let effects = stage.begin(1, asking(operation, "mine"));
+        assert_eq!(conclusions(&effects), [(operation, Succeeded)]);
+        assert_eq!(stage.status(1), Succeeded);
     }
 }
 
@@ -237,7 +237,7 @@ fn c13_an_event_that_outruns_the_answer_ends_its_operation() {
     let mut stage = Stage::new();
     stage.ask(1, Operation::Play, "mine");
     stage.hear(&heard(2, PlayCompleted, Some("mine")));
-    assert_eq!(conclusions(&stage.accept(1)), [], "it was over before");
+    stage.accept(1);
     assert_eq!(stage.status(1), Succeeded);
     // A call has no id before the answer: whatever came of it until then counts.
     let mut stage = Stage::new();
@@ -301,7 +301,6 @@ fn c9_disconnect_ends_every_operation() {
     stage.ask(4, Operation::Hold, "hold");
     stage.accept(4);
     stage.ask(5, Operation::MuteParticipants, "mute");
-    stage.accept(5);
     stage.hear(&disconnect(6));
     let expected = [CallEnded, Succeeded, Succeeded, CallEnded, Succeeded];
     assert_eq!([1, 2, 3, 4, 5].map(|n| stage.status(n)), expected);
