@@ -1,15 +1,13 @@
 //! E1: how fast the emulator is there, and 1,000 calls at a time with their events.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
-use switchhook::pure::signing::{AccessKey, authorization, content_hash, string_to_sign};
 
+use crate::program::{Program, proof};
 use crate::report::{median, say};
 
 const CALLS: usize = 1_000;
@@ -20,57 +18,7 @@ const TALK: Duration = Duration::from_secs(20);
 /// Length of a prompt that is not fetched: `behaviour.nominal_prompt_ms`.
 const PROMPT: Duration = Duration::from_secs(3);
 
-/// The program, listening.
-struct Program {
-    child: Child,
-    url: String,
-    key: AccessKey,
-    started_in: Duration,
-}
-
-impl Program {
-    fn start() -> Self {
-        let began = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_switchhook"))
-            .args(["emulator", "--listen", "127.0.0.1:0", "--json", "--log-level", "error"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program");
-        let mut line = String::new();
-        let out = child.stdout.take().expect("piped");
-        BufReader::new(out).read_line(&mut line).expect("the first line");
-        let started_in = began.elapsed();
-        let ready: Value = serde_json::from_str(&line).expect("JSON");
-        let text = |name: &str| ready[name].as_str().expect("a text").to_owned();
-        let (_, key) = text("connectionString").split_once("accesskey=").map(own).expect("a key");
-        let key = AccessKey::from_base64(&key).expect("a key");
-        Self { child, url: text("emulator"), key, started_in }
-    }
-}
-
-/// Seconds of processor time, and bytes of memory, of a process.
-pub fn used(process: u32) -> (f64, f64) {
-    let at = format!("/proc/{process}");
-    let stat = std::fs::read_to_string(format!("{at}/stat")).expect("the process");
-    let rest = stat.rsplit(')').next().unwrap_or_default();
-    let fields: Vec<f64> = rest.split(' ').filter_map(|word| word.parse().ok()).collect();
-    // User and system time in hundredths; the first field here is the parent's id.
-    let seconds = (fields[10] + fields[11]) / 100.0;
-    let pages = std::fs::read_to_string(format!("{at}/statm")).expect("the process");
-    let pages: f64 = pages.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0.0);
-    (seconds, pages * 4096.0)
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _gone = self.child.wait();
-    }
-}
-
-fn own((one, other): (&str, &str)) -> (String, String) {
-    (one.to_owned(), other.to_owned())
-}
+const EMULATOR: [&str; 3] = ["emulator", "--listen", "127.0.0.1:0"];
 
 /// What the calls have told.
 #[derive(Default)]
@@ -93,18 +41,15 @@ struct Application {
 impl Application {
     async fn ask(&self, target: &str, body: &Value) -> Value {
         let (target, body) = (format!("{target}?api-version=2026-03-12"), body.to_string());
-        let date = httpdate::fmt_http_date(SystemTime::now());
-        let hash = content_hash(body.as_bytes());
-        let host = self.program.url.trim_start_matches("http://");
-        let text = string_to_sign("POST", &target, &[&date, host, &hash]);
-        let answer = self
+        let (key, host) = (self.program.key("connectionString"), self.program.host("emulator"));
+        let mut answer = self
             .http
-            .post(format!("{}{target}", self.program.url))
-            .header("x-ms-date", date)
-            .header("x-ms-content-sha256", hash)
-            .header("authorization", authorization(&self.program.key.sign(&text)))
-            .header("content-type", "application/json")
-            .body(body);
+            .post(format!("{}{target}", self.program.text("emulator")))
+            .header("content-type", "application/json");
+        for (name, value) in proof(&key, host, "POST", &target, &body) {
+            answer = answer.header(name, value);
+        }
+        let answer = answer.body(body);
         let answer = answer.send().await.expect("an answer");
         assert!(answer.status().is_success(), "{}", answer.status());
         answer
@@ -154,11 +99,12 @@ async fn receive(application: web::Data<Application>, body: web::Json<Value>) ->
 
 /// Starts it several times, then fills it with calls.
 pub fn e1() {
-    let starts = (0..9).map(|_| Program::start().started_in.as_secs_f64() * 1_000.0).collect();
+    let starts =
+        (0..9).map(|_| Program::start(&EMULATOR).started_in.as_secs_f64() * 1_000.0).collect();
     say(&format!("E1  the emulator is there in {:.0} ms (reach 100)", median(starts)));
     actix::System::new().block_on(async {
         let application = web::Data::from(Arc::new(Application {
-            program: Program::start(),
+            program: Program::start(&EMULATOR),
             http: reqwest::Client::new(),
             heard: Mutex::default(),
             until: Mutex::default(),
@@ -183,10 +129,10 @@ pub fn e1() {
         for first in (0..CALLS).step_by(TOGETHER) {
             futures_util::future::join_all((first..first + TOGETHER).map(create)).await;
         }
-        let (before, began) = (used(application.program.child.id()), Instant::now());
+        let (before, began) = (application.program.used(), Instant::now());
         let events = application.heard.lock().unwrap_or_else(PoisonError::into_inner).events;
         tokio::time::sleep(TALK).await;
-        let (after, took) = (used(application.program.child.id()), began.elapsed().as_secs_f64());
+        let (after, took) = (application.program.used(), began.elapsed().as_secs_f64());
         *application.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let heard = application.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let mut late = heard.late.clone();

@@ -8,6 +8,7 @@ mod events;
 mod http;
 mod memory;
 mod plain;
+mod program;
 mod report;
 mod restart;
 mod routing;

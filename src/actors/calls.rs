@@ -77,7 +77,7 @@ pub enum Refusal {
 }
 
 /// Calls that are asked at once to write themselves down. Events queue behind these, so they are few.
-const WRITE_PAGE: usize = 16;
+const WRITE_PAGE: usize = 4;
 
 /// Texts of snapshots that go to the journal together, more or less: a commit for each page would be
 /// slow, and behind a large commit the answers to events wait.

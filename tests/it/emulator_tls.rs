@@ -1,6 +1,6 @@
 //! The emulator over https: with curl's kind of client, with the service's, and towards others.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -158,6 +158,14 @@ fn somebody_elses() -> (String, rustls::ServerConfig) {
     (made.cert.pem(), config)
 }
 
+/// Without TLS; phones answer at once.
+fn at_once(trust_ca_file: Option<PathBuf>) -> EmulatorConfig {
+    let listen = ([127, 0, 0, 1], 0).into();
+    let mut config = EmulatorConfig { listen, trust_ca_file, ..EmulatorConfig::default() };
+    config.default_phone.after = std::time::Duration::ZERO;
+    config
+}
+
 async fn first_delivery(emulator: &Emulator, ear: &Ear) -> Value {
     let http = reqwest::Client::new();
     let body = json!({
@@ -183,13 +191,7 @@ async fn callbacks_reach_an_https_receiver_whose_ca_is_trusted_by_setting() {
     let path = folder.path().join("receiver.pem");
     std::fs::write(&path, pem).expect("written");
     for (trust_ca_file, outcome) in [(None, "unreachable"), (Some(path), "delivered")] {
-        let mut config = EmulatorConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            trust_ca_file,
-            ..EmulatorConfig::default()
-        };
-        config.default_phone.after = std::time::Duration::ZERO;
-        let emulator = start(config);
+        let emulator = start(at_once(trust_ca_file));
         let delivery = first_delivery(&emulator, &ear).await;
         assert_eq!(delivery["outcome"], outcome, "{delivery}");
     }
@@ -216,13 +218,7 @@ async fn sockets_reach_a_wss_server_whose_ca_is_trusted_by_setting() {
     std::fs::write(&path, pem).expect("written");
     for (trust_ca_file, wanted) in [(None, None), (Some(path), Some("AudioMetadata"))] {
         let callbacks = Ear::start();
-        let mut config = EmulatorConfig {
-            listen: ([127, 0, 0, 1], 0).into(),
-            trust_ca_file,
-            ..EmulatorConfig::default()
-        };
-        config.default_phone.after = std::time::Duration::ZERO;
-        let emulator = start(config);
+        let emulator = start(at_once(trust_ca_file));
         let body = json!({
             "targets": [{ "phoneNumber": { "value": PHONE } }],
             "sourceCallerIdNumber": { "value": OURS }, "callbackUri": callbacks.base_url,
