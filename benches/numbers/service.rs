@@ -22,6 +22,8 @@ const PROBERS: usize = 8;
 const PROBE_EVERY: Duration = Duration::from_millis(40);
 const POLLS: usize = 10_000;
 const REQUESTS: usize = 4_000;
+/// Calls that these go to in turn: none is asked for more than may be under way.
+const ASKED: usize = 40;
 
 /// Service and emulator in one process, the journal on the disk.
 struct Service {
@@ -208,39 +210,42 @@ pub fn p9() {
         let target = "/calling/callConnections?api-version=2026-03-12";
         let signed = sign(&ours, "POST", target, &create);
         let mut line = Line::to(private).await;
-        assert_eq!(line.ask("POST", target, &signed, &create).await, 201);
-        let calls: Value = http
-            .get(format!("http://{private}/admin/calls"))
-            .send()
-            .await
-            .expect("an answer")
-            .json()
-            .await
-            .expect("JSON");
-        let call = calls["calls"][0]["callConnectionId"].as_str().expect("a call").to_owned();
+        for _ in 0..ASKED {
+            assert_eq!(line.ask("POST", target, &signed, &create).await, 201);
+        }
+        let list = http.get(format!("http://{private}/admin/calls")).send().await;
+        let list: Value = list.expect("an answer").json().await.expect("JSON");
+        let calls = list["calls"].as_array().expect("a list").iter();
+        let calls: Vec<_> =
+            calls.map(|call| call["callConnectionId"].as_str().expect("a call")).collect();
+        assert_eq!(calls.len(), ASKED);
         let connected = json!({ "types": ["CallConnected"], "timeoutMs": 20_000 }).to_string();
-        let status = line.ask("POST", &format!("/v1/calls/{call}/waits"), "", &connected).await;
-        assert_eq!(status, 200);
-        let get = format!("/calling/callConnections/{call}?api-version=2026-03-12");
-        let mute =
-            format!("/calling/callConnections/{call}/participants:mute?api-version=2026-03-12");
+        for call in &calls {
+            let status = line.ask("POST", &format!("/v1/calls/{call}/waits"), "", &connected).await;
+            assert_eq!(status, 200);
+        }
         let body = json!({ "targetParticipants": [who] }).to_string();
-        let cancel = format!(
-            "/calling/callConnections/{call}/participants:cancelAddParticipant?api-version=2026-03-12"
-        );
         let nobody = json!({ "invitationId": "11111111-2222-4333-8444-555555555555" }).to_string();
-        for (name, method, target, body) in [
-            ("GetCall", "GET", &get, ""),
-            ("CancelAddParticipant, which an event ends", "POST", &cancel, nobody.as_str()),
-            ("Mute, which the answer ends", "POST", &mute, body.as_str()),
+        for (name, method, path, body) in [
+            ("GetCall", "GET", "", ""),
+            ("Mute, which the answer ends", "POST", "/participants:mute", body.as_str()),
+            (
+                "CancelAddParticipant, which an event ends",
+                "POST",
+                "/participants:cancelAddParticipant",
+                nobody.as_str(),
+            ),
         ] {
             let mut lines = [Line::to(emulator).await, Line::to(private).await];
             let mut took = [Vec::new(), Vec::new()];
             for n in 0..2 * REQUESTS {
                 let (place, key) = if n % 2 == 0 { (0, &direct) } else { (1, &ours) };
-                let headers = sign(key, method, target, body);
+                let call = calls[n / 2 % ASKED];
+                let target =
+                    format!("/calling/callConnections/{call}{path}?api-version=2026-03-12");
+                let headers = sign(key, method, &target, body);
                 let began = Instant::now();
-                let status = lines[place].ask(method, target, &headers, body).await;
+                let status = lines[place].ask(method, &target, &headers, body).await;
                 assert!((200..300).contains(&status), "{name}: {status}");
                 // The first of them warm up.
                 if n > REQUESTS / 4 {

@@ -91,6 +91,14 @@ pub enum AssignError {
 }
 
 /// What a drain has done.
+///
+/// ```no_run
+/// # async fn example(app: switchhook::app::App) -> Result<(), Box<dyn std::error::Error>> {
+/// let drained = app.drain().await;
+/// println!("{} of {} calls were still live", drained.left, drained.calls);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
     /// Calls that were live when it began.
@@ -100,6 +108,21 @@ pub struct Drained {
 }
 
 /// A running service.
+///
+/// ```no_run
+/// # use switchhook::app::App;
+/// # use switchhook::clock::SystemClock;
+/// # use switchhook::settings::{Given, Purpose, Settings};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # actix::System::new().block_on(async {
+/// let settings = Settings::load(&Given::default(), Purpose::Serve)?;
+/// let app = App::start(&settings, SystemClock::start()).await?;
+/// println!("listening on {} and {}", app.public_url(), app.private_url());
+/// let _drained = app.run_until(async { let _signal = tokio::signal::ctrl_c().await; }).await;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct App {
     public_url: String,
     private_url: String,
@@ -285,6 +308,14 @@ impl App {
 
     /// Assigns a number: `key` and `plan` are those of `PUT /v1/numbers/{key}`.
     ///
+    /// ```no_run
+    /// # async fn example(app: switchhook::app::App) -> Result<(), Box<dyn std::error::Error>> {
+    /// let plan = serde_json::json!({ "steps": [{ "action": { "type": "answer" } }] });
+    /// app.assign("+18005550100", &plan).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`AssignError`] says what is wrong with them.
     pub async fn assign(&self, key: &str, plan: &serde_json::Value) -> Result<(), AssignError> {
@@ -296,6 +327,18 @@ impl App {
     }
 
     /// The calls that number assignments answer, from now on.
+    ///
+    /// ```no_run
+    /// # async fn example(app: switchhook::app::App) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut answered = app.answered();
+    /// while let Some(call) = answered.next().await {
+    ///     actix::spawn(async move {
+    ///         let _up = call.connected().await;
+    ///     });
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn answered(&self) -> Answered {
         self.answered.resubscribe()
     }

@@ -27,6 +27,17 @@ use crate::wire::events::{CallEvent, EventKind, Participant};
 use crate::wire::identifiers::{CallConnectionId, Identifier};
 
 /// One call connection. Cheap to clone; dropping it hangs nothing up.
+///
+/// ```no_run
+/// # use switchhook::client::Prompt;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let caller = Identifier::phone("+14255550123");
+/// let _played = call.play(Prompt::say("Please hold.")).await?.outcome().await?;
+/// let _moved_on = call.transfer(caller).await?.outcome().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Call {
     client: Client,
@@ -55,6 +66,13 @@ impl Call {
     }
 
     /// The id of this leg.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// println!("talking on {}", call.id());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn id(&self) -> &CallConnectionId {
         &self.id
     }
@@ -193,6 +211,20 @@ impl Call {
     }
 
     /// Transfers as the request says.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::calling::TransferToParticipantRequest;
+    /// # use switchhook::wire::identifiers::{Identifier, PhoneNumber};
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let request = TransferToParticipantRequest {
+    ///     target_participant: Some(Identifier::phone("+14255550123")),
+    ///     source_caller_id_number: Some(PhoneNumber::new("+18335550100")),
+    ///     ..Default::default()
+    /// };
+    /// let _outcome = call.transfer_with(request).await?.outcome().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`AskError`]; then nothing is waited for.

@@ -11,10 +11,20 @@ use super::error::WaitError;
 use crate::actors::{Gone, Subscription};
 use crate::ports::{self, Clock, Later};
 use crate::pure::call::CloseReason;
+use crate::pure::operations::DEFAULT_GRACE;
 use crate::wire::events::EventKind;
 use crate::wire::identifiers::OperationContext;
 
 /// One operation that was cancelled.
+///
+/// ```no_run
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// for cancelled in call.cancel_media().await?.await? {
+///     println!("{} of {:?}", cancelled.kind.short_name(), cancelled.context);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancelled {
     /// `PlayCanceled` or `RecognizeCanceled`.
@@ -24,6 +34,14 @@ pub struct Cancelled {
 }
 
 /// A cancellation that Azure has accepted. Await it to hear what it cancelled (rule C12).
+///
+/// ```no_run
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let cancelled = call.cancel_media().await?.await?;
+/// println!("{} operations were cut off", cancelled.len());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "await it to hear what was cancelled"]
 pub struct Cancelling {
     events: Subscription,
@@ -33,11 +51,20 @@ pub struct Cancelling {
 
 impl Cancelling {
     pub(super) fn new(events: Subscription, clock: Arc<dyn Clock>) -> Self {
-        Self { events, clock, quiet: Duration::from_secs(2) }
+        Self { events, clock, quiet: DEFAULT_GRACE }
     }
 
     /// How long nothing more must have come for the list to be complete; 2 s unless given. Azure
     /// does not say how many cancellations there will be, and says nothing when there are none.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let cancelling = call.cancel_media().await?.quiet_for(Duration::from_millis(500));
+    /// println!("{} operations were cut off", cancelling.await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn quiet_for(self, quiet: Duration) -> Self {
         Self { quiet, ..self }
     }

@@ -12,6 +12,16 @@ use crate::pure::operations::endings;
 use crate::wire::calling::Operation;
 
 /// Whether a call came up. Await it.
+///
+/// ```no_run
+/// # use switchhook::client::ConnectOutcome;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// if call.connected().await? != ConnectOutcome::Connected {
+///     println!("nobody there");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "it does nothing unless it is awaited"]
 pub struct Connecting<'a> {
     call: &'a Call,
@@ -24,6 +34,15 @@ impl<'a> Connecting<'a> {
     }
 
     /// Replaces the timeout of four minutes. It counts from when the call was made.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let outcome = call.connected().within(Duration::from_secs(40)).await?;
+    /// println!("{outcome:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn within(self, time: Duration) -> Self {
         Self { within: Some(time), ..self }
     }

@@ -8,6 +8,19 @@ use crate::wire::calling::Operation;
 use crate::wire::identifiers::CallConnectionId;
 
 /// Why something could not be asked for. No wait is left behind.
+///
+/// ```no_run
+/// # use switchhook::client::AskError;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.hang_up().await {
+///     Ok(()) => println!("over"),
+///     Err(error) if error.is_not_found() => println!("it was over before"),
+///     Err(AskError::Upstream(error)) => println!("Azure says no: {error}"),
+///     Err(other) => return Err(other.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
     /// Azure refused, failed or could not be reached.
@@ -33,12 +46,34 @@ impl AskError {
     }
 
     /// Whether Azure knows no such call (or participant), or no longer.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// if let Err(error) = call.hang_up().await {
+    ///     assert!(error.is_not_found(), "the caller was faster");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Upstream(error) if error.status() == Some(404))
     }
 }
 
 /// Why an operation's end was not heard.
+///
+/// ```no_run
+/// # use switchhook::client::{Prompt, WaitError};
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.play(Prompt::say("One moment.")).await?.outcome().await {
+///     Ok(outcome) => println!("{outcome:?}"),
+///     Err(WaitError::CallEnded(ending)) => println!("hung up in the middle: {:?}", ending.code),
+///     Err(WaitError::TimedOut { near_misses }) => println!("came instead: {near_misses:?}"),
+///     Err(other) => return Err(other.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WaitError {
     /// Nothing came in time. The near misses say what came instead.

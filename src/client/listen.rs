@@ -12,6 +12,16 @@ use crate::wire::calling::{
 use crate::wire::identifiers::{Identifier, OperationContext};
 
 /// Listening to one participant: for keys, for one of several choices, or for words.
+///
+/// ```
+/// # use switchhook::client::{Listen, Prompt};
+/// # use switchhook::wire::identifiers::Identifier;
+/// # use std::time::Duration;
+/// let pin = Listen::for_keys(Identifier::phone("+14255550123"), 4)
+///     .after(Prompt::say("Your four digits, please."))
+///     .first_within(Duration::from_secs(8))
+///     .until("pound");
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct Listen {
     input: &'static str,
@@ -29,6 +39,12 @@ impl fmt::Debug for Listen {
 
 impl Listen {
     /// For up to `most` keys.
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let one_digit = Listen::for_keys(Identifier::phone("+14255550123"), 1);
+    /// ```
     pub fn for_keys(who: Identifier, most: u8) -> Self {
         let keys = DtmfOptions {
             max_tones_to_collect: Some(most.into()),
@@ -39,12 +55,33 @@ impl Listen {
     }
 
     /// For one of several choices, said or keyed in.
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use switchhook::wire::calling::Choice;
+    /// let choice = |label: &str, phrase: &str, key: &str| Choice {
+    ///     label: Some(label.to_owned()),
+    ///     phrases: Some(vec![phrase.to_owned()]),
+    ///     tone: Some(key.to_owned()),
+    /// };
+    /// let choices = [choice("confirm", "yes", "one"), choice("cancel", "no", "two")];
+    /// let listen = Listen::for_choice(Identifier::phone("+14255550123"), choices);
+    /// ```
     pub fn for_choice(who: Identifier, choices: impl IntoIterator<Item = Choice>) -> Self {
         let choices = choices.into_iter().collect();
         Self::to(who, "choices", |options| options.choices = Some(choices))
     }
 
     /// For whatever is said, until `silence` ends it.
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use std::time::Duration;
+    /// let silence = Duration::from_millis(800);
+    /// let listen = Listen::for_speech(Identifier::phone("+14255550123"), silence).language("en-US");
+    /// ```
     pub fn for_speech(who: Identifier, silence: Duration) -> Self {
         let silence = i64::try_from(silence.as_millis()).unwrap_or(i64::MAX);
         let speech = SpeechOptions { end_silence_timeout_in_ms: Some(silence) };
@@ -63,6 +100,13 @@ impl Listen {
     }
 
     /// … after this has been played. Input stops it, unless [`Self::to_the_end`] says otherwise.
+    ///
+    /// ```
+    /// # use switchhook::client::{Listen, Prompt};
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let menu = Prompt::file("https://prompts.example.test/menu.wav");
+    /// let listen = Listen::for_keys(Identifier::phone("+14255550123"), 1).after(menu);
+    /// ```
     #[must_use]
     pub fn after(mut self, prompt: Prompt) -> Self {
         self.prompt = Some(prompt);
@@ -70,6 +114,13 @@ impl Listen {
     }
 
     /// … which is played to its end whatever is pressed or said.
+    ///
+    /// ```
+    /// # use switchhook::client::{Listen, Prompt};
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let terms = Prompt::say("This call is recorded. Press one to go on.");
+    /// let listen = Listen::for_keys(Identifier::phone("+14255550123"), 1).after(terms).to_the_end();
+    /// ```
     #[must_use]
     pub fn to_the_end(mut self) -> Self {
         self.options.interrupt_prompt = Some(false);
@@ -77,6 +128,13 @@ impl Listen {
     }
 
     /// … giving this long for the first key or word; whole seconds. 5 s unless given.
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use std::time::Duration;
+    /// let patient = Listen::for_keys(Identifier::phone("+14255550123"), 4).first_within(Duration::from_secs(15));
+    /// ```
     #[must_use]
     pub fn first_within(mut self, time: Duration) -> Self {
         self.options.initial_silence_timeout_in_seconds = Some(whole_seconds(time));
@@ -84,6 +142,13 @@ impl Listen {
     }
 
     /// … giving this long between two keys; whole seconds. 2 s unless given.
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use std::time::Duration;
+    /// let card = Listen::for_keys(Identifier::phone("+14255550123"), 16).next_within(Duration::from_secs(6));
+    /// ```
     #[must_use]
     pub fn next_within(mut self, time: Duration) -> Self {
         let keys = self.options.dtmf_options.get_or_insert_default();
@@ -92,6 +157,12 @@ impl Listen {
     }
 
     /// … until this key, spelt as Azure spells it (`pound`); may be given several times.
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let account = Listen::for_keys(Identifier::phone("+14255550123"), 12).until("pound").until("asterisk");
+    /// ```
     #[must_use]
     pub fn until(mut self, key: impl Into<String>) -> Self {
         let keys = self.options.dtmf_options.get_or_insert_default();
@@ -100,6 +171,14 @@ impl Listen {
     }
 
     /// … in this language (BCP-47).
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use std::time::Duration;
+    /// let silence = Duration::from_secs(1);
+    /// let listen = Listen::for_speech(Identifier::phone("+14255550123"), silence).language("de-DE");
+    /// ```
     #[must_use]
     pub fn language(mut self, language: impl Into<String>) -> Self {
         self.options.speech_language = Some(language.into());
@@ -107,6 +186,12 @@ impl Listen {
     }
 
     /// … cutting off what plays, instead of queueing behind it.
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let now = Listen::for_keys(Identifier::phone("+14255550123"), 1).interrupting();
+    /// ```
     #[must_use]
     pub fn interrupting(mut self) -> Self {
         self.interrupts = true;
@@ -114,6 +199,12 @@ impl Listen {
     }
 
     /// … with this operationContext instead of a generated one. It must be unique in the call.
+    ///
+    /// ```
+    /// # use switchhook::client::Listen;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let listen = Listen::for_keys(Identifier::phone("+14255550123"), 1).context("menu-1");
+    /// ```
     #[must_use]
     pub fn context(mut self, context: impl Into<OperationContext>) -> Self {
         self.context = Some(context.into());

@@ -17,6 +17,7 @@ use crate::actors::{Gone, Subscription};
 use crate::ports::{self, Clock, Later};
 use crate::pure::call::{CloseReason, Wants};
 use crate::pure::codes::Codes;
+use crate::pure::operations::DEFAULT_GRACE;
 use crate::wire::calling::{
     ContinuousDtmfRecognitionRequest, HoldRequest, Place, PlaySource, StartMediaStreamingRequest,
     StartTranscriptionRequest, StopContinuousDtmfRequest, StopMediaStreamingRequest,
@@ -208,6 +209,16 @@ impl Call {
 
 /// Somebody is being put on hold, or taken off it. Await it: Azure reports only failure, so it has
 /// worked when none came for a while (rule C12).
+///
+/// ```no_run
+/// # use switchhook::client::HoldOutcome;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let holding = call.hold(Identifier::phone("+14255550123"), None).await?;
+/// assert_eq!(holding.await?, HoldOutcome::Done);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "await it to hear whether it worked"]
 pub struct Holding {
     failure: Pending<HoldOutcome>,
@@ -218,10 +229,20 @@ pub struct Holding {
 impl Holding {
     fn of(call: &Call, failure: Pending<HoldOutcome>) -> Self {
         let clock = Arc::clone(&call.inner().clock);
-        Self { failure, clock, grace: Duration::from_secs(2) }
+        Self { failure, clock, grace: DEFAULT_GRACE }
     }
 
     /// For how long no failure must come; 2 s unless given. Azure does not say how long it may take.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use std::time::Duration;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let holding = call.hold(Identifier::phone("+14255550123"), None).await?;
+    /// let _held = holding.grace(Duration::from_millis(500)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
@@ -246,6 +267,17 @@ impl IntoFuture for Holding {
 
 /// The keys that somebody presses, one by one. Dropping it stops listening, not the recognition: see
 /// [`Call::stop_keys_of`].
+///
+/// ```no_run
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut keys = call.keys_of(Identifier::phone("+14255550123")).await?;
+/// while let Some(key) = keys.next().await? {
+///     println!("{key:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "keys are heard by asking for the next one"]
 pub struct Keys {
     events: Subscription,
@@ -253,6 +285,21 @@ pub struct Keys {
 }
 
 /// A key, or that none could be heard. Theirs, so it does not show in `Debug`.
+///
+/// ```no_run
+/// # use switchhook::client::Key;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut keys = call.keys_of(Identifier::phone("+14255550123")).await?;
+/// match keys.next().await? {
+///     Some(Key::Pressed(tone)) if tone.digits() == "0" => println!("wants a human"),
+///     Some(Key::Pressed(_)) => println!("goes on"),
+///     Some(Key::Failed(codes)) => println!("not heard: {codes}"),
+///     None => println!("hung up"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
     /// One key.
@@ -269,6 +316,16 @@ impl Keys {
     ];
 
     /// The next key; `None` when it was stopped, or the call has ended.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut keys = call.keys_of(Identifier::phone("+14255550123")).await?;
+    /// let first = keys.next().await?;
+    /// println!("{first:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`WaitError`] when the service stops, or keys came faster than they were asked for.

@@ -61,7 +61,7 @@ pub use outcomes::{
     RecordingOutcome, RemoveOutcome, SendDtmfOutcome, StopKeysOutcome, StreamOutcome, Tones,
     TransferOutcome,
 };
-pub use pending::{DEFAULT_PATIENCE, Outcome, Pending};
+pub use pending::{Outcome, Pending};
 pub use people::{Invited, Moved, Moving};
 pub use prompt::Prompt;
 pub use recording::{Recorder, Recording};
@@ -77,6 +77,27 @@ use crate::wire::calling::{
 use crate::wire::identifiers::{CallConnectionId, Identifier, IncomingCallContext};
 
 /// Places and answers calls. Cheap to clone.
+///
+/// ```
+/// # use switchhook::app::dev::{self, DevOptions};
+/// # use switchhook::client::{ConnectOutcome, NewCall};
+/// # use switchhook::settings::{Given, Purpose, Settings};
+/// # use switchhook::wire::identifiers::Identifier;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # actix::System::new().block_on(async {
+/// let settings = Settings::load(&Given::default(), Purpose::Local)?;
+/// let options = DevOptions { ports_auto: true, ..Default::default() };
+/// let dev = dev::start(settings, options).await?;
+/// let client = dev.app().client();
+/// let call = NewCall::to(Identifier::phone("+14255550123")).from_number("+18005550100");
+/// let call = client.create_call(call).await?;
+/// assert_eq!(call.connected().await?, ConnectOutcome::Connected);
+/// call.hang_up().await?;
+/// dev.stop().await;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -95,6 +116,15 @@ impl fmt::Debug for Client {
 }
 
 /// Why a ringing call is refused, as the caller's side hears it.
+///
+/// ```no_run
+/// # use switchhook::client::RejectReason;
+/// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # let ringing = switchhook::wire::identifiers::IncomingCallContext::new("a ticket");
+/// client.reject(ringing, RejectReason::Busy).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectReason {
     /// No reason given.
@@ -118,7 +148,7 @@ impl RejectReason {
 impl Client {
     /// A client that sends through `azure`, hears through `calls`, and has its events posted to
     /// `callback_uri`.
-    pub fn new(
+    pub(crate) fn new(
         azure: Arc<dyn CallAutomation>,
         calls: Calls,
         clock: Arc<dyn Clock>,

@@ -13,6 +13,19 @@ use crate::wire::identifiers::{
 };
 
 /// A call to be placed.
+///
+/// ```no_run
+/// # use switchhook::client::NewCall;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let reminder = NewCall::to(Identifier::phone("+14255550123"))
+///     .from_number("+18335550100")
+///     .speech("https://ours.cognitiveservices.azure.com");
+/// let call = client.create_call(reminder).await?;
+/// let _up = call.connected().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct NewCall(CreateCallRequest);
 
@@ -24,11 +37,25 @@ impl fmt::Debug for NewCall {
 
 impl NewCall {
     /// To somebody.
+    ///
+    /// ```
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let new = NewCall::to(Identifier::from_raw_id("8:acs:b9614373-fd0b-480c-8fd2-cb58b70eab9f_1"));
+    /// ```
     pub fn to(target: Identifier) -> Self {
         Self(CreateCallRequest { targets: Some(vec![target]), ..CreateCallRequest::default() })
     }
 
     /// … and to somebody else at once; all ring together.
+    ///
+    /// ```
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let new = NewCall::to(Identifier::phone("+14255550123"))
+    ///     .and(Identifier::phone("+14255550124"))
+    ///     .from_number("+18335550100");
+    /// ```
     #[must_use]
     pub fn and(mut self, target: Identifier) -> Self {
         self.0.targets.get_or_insert_default().push(target);
@@ -36,6 +63,12 @@ impl NewCall {
     }
 
     /// … showing this number (E.164), which telephone targets need.
+    ///
+    /// ```
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let new = NewCall::to(Identifier::phone("+14255550123")).from_number("+18335550100");
+    /// ```
     #[must_use]
     pub fn from_number(mut self, e164: impl Into<String>) -> Self {
         self.0.source_caller_id_number = Some(PhoneNumber::new(e164.into()));
@@ -43,6 +76,13 @@ impl NewCall {
     }
 
     /// … showing this name to targets that are no telephones.
+    ///
+    /// ```
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let user = Identifier::from_raw_id("8:acs:b9614373-fd0b-480c-8fd2-cb58b70eab9f_1");
+    /// let new = NewCall::to(user).from_name("Front desk");
+    /// ```
     #[must_use]
     pub fn from_name(mut self, name: impl Into<String>) -> Self {
         self.0.source_display_name = Some(name.into());
@@ -50,6 +90,13 @@ impl NewCall {
     }
 
     /// … with prompts and recognition by the speech resource at this endpoint.
+    ///
+    /// ```
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let new = NewCall::to(Identifier::phone("+14255550123"))
+    ///     .speech("https://ours.cognitiveservices.azure.com");
+    /// ```
     #[must_use]
     pub fn speech(mut self, endpoint: impl Into<String>) -> Self {
         self.0.call_intelligence_options = Some(speech_at(endpoint.into()));
@@ -57,6 +104,18 @@ impl NewCall {
     }
 
     /// … with a stream of its sound over a web socket. See [`Call::start_streaming`](super::Call).
+    ///
+    /// ```
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use switchhook::wire::calling::MediaStreamingOptions;
+    /// let options = MediaStreamingOptions {
+    ///     transport_url: Some("wss://ours.example.test/media".to_owned()),
+    ///     transport_type: Some("websocket".to_owned()),
+    ///     ..Default::default()
+    /// };
+    /// let new = NewCall::to(Identifier::phone("+14255550123")).streaming(&options);
+    /// ```
     #[must_use]
     pub fn streaming(mut self, options: &MediaStreamingOptions) -> Self {
         self.0.media_streaming_options = serde_json::to_value(options).ok();
@@ -64,6 +123,18 @@ impl NewCall {
     }
 
     /// … with a transcription over a web socket. See [`Call::start_transcription`](super::Call).
+    ///
+    /// ```
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use switchhook::wire::calling::TranscriptionOptions;
+    /// let options = TranscriptionOptions {
+    ///     transport_url: Some("wss://ours.example.test/words".to_owned()),
+    ///     locale: Some("en-US".to_owned()),
+    ///     ..Default::default()
+    /// };
+    /// let new = NewCall::to(Identifier::phone("+14255550123")).transcribing(&options);
+    /// ```
     #[must_use]
     pub fn transcribing(mut self, options: &TranscriptionOptions) -> Self {
         self.0.transcription_options = serde_json::to_value(options).ok();
@@ -71,6 +142,12 @@ impl NewCall {
     }
 
     /// … with this operationContext instead of a generated one. It must be unique.
+    ///
+    /// ```
+    /// # use switchhook::client::NewCall;
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// let new = NewCall::to(Identifier::phone("+14255550123")).context("reminder 4711");
+    /// ```
     #[must_use]
     pub fn context(mut self, context: impl Into<OperationContext>) -> Self {
         self.0.operation_context = Some(context.into());
@@ -83,6 +160,17 @@ impl NewCall {
 }
 
 /// A ringing call to be answered.
+///
+/// ```no_run
+/// # use switchhook::client::Answering;
+/// # use switchhook::wire::identifiers::IncomingCallContext;
+/// # async fn example(client: switchhook::client::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// # let ringing = IncomingCallContext::new("from the event");
+/// let call = client.answer(Answering::of(ringing)).await?;
+/// let _up = call.connected().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct Answering(AnswerCallRequest);
 
@@ -94,12 +182,25 @@ impl fmt::Debug for Answering {
 
 impl Answering {
     /// The call with this ticket.
+    ///
+    /// ```
+    /// # use switchhook::client::Answering;
+    /// # use switchhook::wire::identifiers::IncomingCallContext;
+    /// let answering = Answering::of(IncomingCallContext::new("eyJhbGciOiJub25lIn0"));
+    /// ```
     pub fn of(ringing: IncomingCallContext) -> Self {
         let incoming_call_context = Some(ringing);
         Self(AnswerCallRequest { incoming_call_context, ..AnswerCallRequest::default() })
     }
 
     /// … with prompts and recognition by the speech resource at this endpoint.
+    ///
+    /// ```
+    /// # use switchhook::client::Answering;
+    /// # use switchhook::wire::identifiers::IncomingCallContext;
+    /// let ringing = IncomingCallContext::new("eyJhbGciOiJub25lIn0");
+    /// let answering = Answering::of(ringing).speech("https://ours.cognitiveservices.azure.com");
+    /// ```
     #[must_use]
     pub fn speech(mut self, endpoint: impl Into<String>) -> Self {
         self.0.call_intelligence_options = Some(speech_at(endpoint.into()));
@@ -107,6 +208,14 @@ impl Answering {
     }
 
     /// … as this identity of the resource.
+    ///
+    /// ```
+    /// # use switchhook::client::Answering;
+    /// # use switchhook::wire::identifiers::{CommunicationUser, IncomingCallContext};
+    /// let us = CommunicationUser { id: "8:acs:b9614373-fd0b-480c-8fd2-cb58b70eab9f_1".into() };
+    /// let ringing = IncomingCallContext::new("eyJhbGciOiJub25lIn0");
+    /// let answering = Answering::of(ringing).answered_by(us);
+    /// ```
     #[must_use]
     pub fn answered_by(mut self, who: CommunicationUser) -> Self {
         self.0.answered_by = Some(who);
@@ -114,6 +223,13 @@ impl Answering {
     }
 
     /// … with this operationContext instead of a generated one. It must be unique.
+    ///
+    /// ```
+    /// # use switchhook::client::Answering;
+    /// # use switchhook::wire::identifiers::IncomingCallContext;
+    /// let ringing = IncomingCallContext::new("eyJhbGciOiJub25lIn0");
+    /// let answering = Answering::of(ringing).context("front desk");
+    /// ```
     #[must_use]
     pub fn context(mut self, context: impl Into<OperationContext>) -> Self {
         self.0.operation_context = Some(context.into());

@@ -11,6 +11,20 @@ use crate::wire::events::{CallEvent, Detail, EventKind};
 use crate::wire::identifiers::Identifier;
 
 /// Something that an event, and sometimes the call's own end, brings about.
+///
+/// ```
+/// # use switchhook::client::Ends;
+/// # use switchhook::wire::events::{CallEvent, EventKind};
+/// # use std::sync::Arc;
+/// /// Just what kind of event it was.
+/// struct Kind(EventKind);
+///
+/// impl Ends for Kind {
+///     fn with(event: &Arc<CallEvent>) -> Self {
+///         Self(event.kind.clone())
+///     }
+/// }
+/// ```
 pub trait Ends: Send + 'static {
     /// Reads the event. It is one of those that were waited for.
     fn with(event: &Arc<CallEvent>) -> Self;
@@ -49,6 +63,18 @@ fn codes(event: &CallEvent) -> Codes {
 }
 
 /// How placing or answering a call ended.
+///
+/// ```no_run
+/// # use switchhook::client::ConnectOutcome;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.connected().await? {
+///     ConnectOutcome::Connected => println!("somebody is there"),
+///     ConnectOutcome::Failed(codes) => println!("not set up: {codes}"),
+///     ConnectOutcome::Ended(codes) => println!("busy, declined or away: {codes}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectOutcome {
@@ -74,6 +100,18 @@ impl Ends for ConnectOutcome {
 }
 
 /// How a play ended.
+///
+/// ```no_run
+/// # use switchhook::client::{PlayOutcome, Prompt};
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.play(Prompt::say("Good morning.")).await?.outcome().await? {
+///     PlayOutcome::Completed => println!("heard to its end"),
+///     PlayOutcome::Canceled => println!("cut off"),
+///     PlayOutcome::Failed { codes, failed_source } => println!("{codes}, source {failed_source:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayOutcome {
@@ -109,6 +147,18 @@ fn failed_source(event: &CallEvent) -> Option<i64> {
 }
 
 /// Keys that somebody pressed. Theirs, so they do not show in `Debug`.
+///
+/// ```no_run
+/// # use switchhook::client::{Listen, RecognizeOutcome};
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let listen = Listen::for_keys(Identifier::phone("+14255550123"), 4);
+/// if let RecognizeOutcome::Dtmf(tones) = call.recognize(listen).await?.outcome().await? {
+///     println!("{} keys, first {:?}", tones.digits().len(), tones.words().first());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Tones(Vec<String>);
 
@@ -118,11 +168,21 @@ impl Tones {
     }
 
     /// The keys as Azure spells them: `zero`…`nine`, `a`…`d`, `pound`, `asterisk`.
+    ///
+    /// ```
+    /// # use switchhook::client::Tones;
+    /// assert!(Tones::default().words().is_empty());
+    /// ```
     pub fn words(&self) -> &[String] {
         &self.0
     }
 
     /// The keys as they stand on a telephone: `0`…`9`, `A`…`D`, `#`, `*`; `?` for any other.
+    ///
+    /// ```
+    /// # use switchhook::client::Tones;
+    /// assert_eq!(Tones::default().digits(), "", "nothing was pressed");
+    /// ```
     pub fn digits(&self) -> String {
         self.0.iter().map(|word| key(word)).collect()
     }
@@ -157,6 +217,23 @@ impl fmt::Debug for Tones {
 }
 
 /// How listening to somebody ended. What was said or keyed in does not show in `Debug`.
+///
+/// ```no_run
+/// # use switchhook::client::{Listen, RecognizeOutcome};
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let listen = Listen::for_keys(Identifier::phone("+14255550123"), 1);
+/// match call.recognize(listen).await?.outcome().await? {
+///     RecognizeOutcome::Dtmf(tones) if tones.digits() == "1" => println!("sales"),
+///     RecognizeOutcome::Dtmf(_) => println!("wrong key"),
+///     RecognizeOutcome::Choice { label, .. } => println!("chose {label}"),
+///     RecognizeOutcome::Speech(_) => println!("said something"),
+///     RecognizeOutcome::Failed { codes, .. } => println!("silence, or worse: {codes}"),
+///     RecognizeOutcome::Canceled => println!("cut off"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, PartialEq)]
 pub enum RecognizeOutcome {
@@ -221,6 +298,18 @@ impl Ends for RecognizeOutcome {
 }
 
 /// How a transfer ended.
+///
+/// ```no_run
+/// # use switchhook::client::TransferOutcome;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.transfer(Identifier::phone("+14255550123")).await?.outcome().await? {
+///     TransferOutcome::Accepted { .. } => println!("they talk to each other"),
+///     TransferOutcome::Failed(codes) => println!("still with us: {codes}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Debug, PartialEq)]
 pub enum TransferOutcome {
@@ -250,6 +339,18 @@ impl Ends for TransferOutcome {
 }
 
 /// How inviting somebody ended.
+///
+/// ```no_run
+/// # use switchhook::client::AddOutcome;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.add_participant(Identifier::phone("+14255550123")).await?.outcome().await? {
+///     AddOutcome::Joined => println!("three of us now"),
+///     AddOutcome::Failed(codes) => println!("did not come: {codes}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddOutcome {
@@ -260,6 +361,18 @@ pub enum AddOutcome {
 }
 
 /// How removing somebody ended.
+///
+/// ```no_run
+/// # use switchhook::client::RemoveOutcome;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.remove_participant(Identifier::phone("+14255550123")).await?.outcome().await? {
+///     RemoveOutcome::Removed => println!("gone"),
+///     RemoveOutcome::Failed(codes) => println!("still there: {codes}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemoveOutcome {
@@ -270,6 +383,16 @@ pub enum RemoveOutcome {
 }
 
 /// How sending keys ended.
+///
+/// ```no_run
+/// # use switchhook::client::SendDtmfOutcome;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let sent = call.send_dtmf(Identifier::phone("+14255550123"), ["one", "pound"]).await?;
+/// assert_eq!(sent.outcome().await?, SendDtmfOutcome::Sent);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendDtmfOutcome {
@@ -280,6 +403,19 @@ pub enum SendDtmfOutcome {
 }
 
 /// How withdrawing an invitation ended.
+///
+/// ```no_run
+/// # use switchhook::client::CancelAddOutcome;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let invited = call.add_participant(Identifier::phone("+14255550123")).await?;
+/// match invited.cancel().await?.outcome().await? {
+///     CancelAddOutcome::Withdrawn => println!("it rings no more"),
+///     CancelAddOutcome::Failed(codes) => println!("too late: {codes}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelAddOutcome {
@@ -290,6 +426,18 @@ pub enum CancelAddOutcome {
 }
 
 /// How putting somebody on hold, or taking somebody off it, ended.
+///
+/// ```no_run
+/// # use switchhook::client::HoldOutcome;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.hold(Identifier::phone("+14255550123"), None).await?.await? {
+///     HoldOutcome::Done => println!("hears nothing"),
+///     HoldOutcome::Failed(codes) => println!("hears everything: {codes}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldOutcome {
@@ -306,6 +454,17 @@ impl Ends for HoldOutcome {
 }
 
 /// How starting, changing or stopping a stream or a transcription ended.
+///
+/// ```no_run
+/// # use switchhook::client::StreamOutcome;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.start_transcription(Some("en-US".to_owned())).await?.outcome().await? {
+///     StreamOutcome::Done => println!("every word is written down"),
+///     StreamOutcome::Failed(codes) => println!("{codes}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamOutcome {
@@ -325,6 +484,16 @@ impl Ends for StreamOutcome {
 }
 
 /// Keys are heard no more.
+///
+/// ```no_run
+/// # use switchhook::client::StopKeysOutcome;
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let StopKeysOutcome =
+///     call.stop_keys_of(Identifier::phone("+14255550123")).await?.outcome().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopKeysOutcome;
 
@@ -339,6 +508,18 @@ impl Ends for StopKeysOutcome {
 }
 
 /// What a recording does.
+///
+/// ```no_run
+/// # use switchhook::client::RecordingOutcome;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// match call.recorder("an-id").pause().await?.outcome().await? {
+///     RecordingOutcome::Inactive => println!("say your card number now"),
+///     RecordingOutcome::Active => println!("still recording"),
+///     RecordingOutcome::Failed(codes) => println!("{codes}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingOutcome {

@@ -11,15 +11,23 @@ use super::outcomes::Ends;
 use crate::actors::{Calls, Refusal, WaitOutcome, Waiting};
 use crate::ports::Later;
 use crate::pure::call::Wants;
-use crate::pure::operations::endings;
+use crate::pure::operations::{DEFAULT_PATIENCE, endings};
 use crate::wire::calling::WithContext;
 use crate::wire::identifiers::{CallConnectionId, OperationContext};
 
-/// How long an outcome is waited for, unless [`Outcome::within`] says otherwise.
-pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(4 * 60);
-
 /// An operation that Azure has accepted and whose end is being waited for. Dropping it stops the
 /// waiting, not the operation.
+///
+/// ```no_run
+/// # use switchhook::client::Prompt;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let playing = call.play(Prompt::say("One moment, please.")).await?;
+/// // … something else that takes a moment …
+/// let outcome = playing.outcome().await?;
+/// println!("{outcome:?}");
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping it stops waiting for the operation's end"]
 pub struct Pending<T> {
     waiting: Waiting,
@@ -40,17 +48,44 @@ impl<T: Ends> Pending<T> {
     }
 
     /// The context by which the operation's events are known; `None` for waits for any context.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::Prompt;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let playing = call.play(Prompt::say("One moment, please.")).await?;
+    /// println!("its events carry {:?}", playing.context());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn context(&self) -> Option<&OperationContext> {
         self.context.as_ref()
     }
 
     /// The operation's end: await it, within four minutes or as [`Outcome::within`] says.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::Prompt;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let outcome = call.play(Prompt::say("Good bye.")).await?.outcome().await?;
+    /// println!("{outcome:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn outcome(self) -> Outcome<T> {
         Outcome { waiting: self.waiting, ends: PhantomData }
     }
 }
 
 /// The end of an operation. Await it.
+///
+/// ```no_run
+/// # use switchhook::client::Prompt;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let outcome = call.play(Prompt::say("Good bye.")).await?.outcome();
+/// println!("{:?}", outcome.await?);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "an outcome does nothing unless it is awaited"]
 pub struct Outcome<T> {
     waiting: Waiting,
@@ -59,6 +94,16 @@ pub struct Outcome<T> {
 
 impl<T> Outcome<T> {
     /// Replaces the timeout. It counts from when the wait was put up, before the request left.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::Prompt;
+    /// # use std::time::Duration;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let playing = call.play(Prompt::say("Good bye.")).await?;
+    /// let _played = playing.outcome().within(Duration::from_secs(20)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn within(self, time: Duration) -> Self {
         Self { waiting: self.waiting.within(time), ends: PhantomData }
     }

@@ -11,12 +11,13 @@ use super::call::Call;
 use super::cancelling::disturbance;
 use super::error::{AskError, WaitError};
 use super::outcomes::{AddOutcome, CancelAddOutcome};
-use super::pending::{DEFAULT_PATIENCE, Pending, wants_of};
+use super::pending::{Pending, wants_of};
 use crate::acs::operations;
 use crate::actors::{Gone, Subscription};
 use crate::ports::{self, Clock, Later};
 use crate::pure::call::{CloseReason, Heard};
 use crate::pure::codes::Codes;
+use crate::pure::operations::DEFAULT_PATIENCE;
 use crate::wire::calling::{
     AddParticipantRequest, CancelAddParticipantRequest, MoveParticipantsRequest,
     MuteParticipantsRequest, Place,
@@ -25,6 +26,16 @@ use crate::wire::events::{Detail, EventKind, Participant};
 use crate::wire::identifiers::{CallConnectionId, Identifier};
 
 /// Somebody who was invited, and has not answered yet.
+///
+/// ```no_run
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let invited = call.add_participant(Identifier::phone("+14255550123")).await?;
+/// println!("{:?} rings", invited.invitation_id());
+/// println!("{:?}", invited.outcome().await?);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "dropping it stops waiting for the answer"]
 pub struct Invited {
     call: Call,
@@ -34,11 +45,30 @@ pub struct Invited {
 
 impl Invited {
     /// Whether the invited one joins. Await it.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use std::time::Duration;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let invited = call.add_participant(Identifier::phone("+14255550123")).await?;
+    /// println!("{:?}", invited.outcome().within(Duration::from_secs(30)).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn outcome(self) -> super::Outcome<AddOutcome> {
         self.pending.outcome()
     }
 
     /// The id of the invitation, as Azure gave it.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let invited = call.add_participant(Identifier::phone("+14255550123")).await?;
+    /// println!("{:?}", invited.invitation_id());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn invitation_id(&self) -> Option<&str> {
         self.invitation.as_deref()
     }
@@ -48,8 +78,9 @@ impl Invited {
     ///
     /// ```no_run
     /// # use switchhook::client::CancelAddOutcome;
+    /// # use switchhook::wire::identifiers::Identifier;
     /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
-    /// # let invited = call.add_participant(Default::default()).await?;
+    /// let invited = call.add_participant(Identifier::phone("+14255550123")).await?;
     /// let withdrawn = invited.cancel().await?;
     /// assert_eq!(withdrawn.outcome().await?, CancelAddOutcome::Withdrawn);
     /// # Ok(())
@@ -66,15 +97,18 @@ impl Invited {
 }
 
 impl Call {
-    /// Invites somebody. The request names who, and how long it rings.
+    /// Invites somebody. A request may say more: how long it rings, and the number that a telephone
+    /// shows, which telephones need.
     ///
     /// ```no_run
     /// # use switchhook::client::AddOutcome;
     /// # use switchhook::wire::calling::AddParticipantRequest;
-    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use switchhook::wire::identifiers::{Identifier, PhoneNumber};
     /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
     /// let request = AddParticipantRequest {
     ///     participant_to_add: Some(Identifier::phone("+14255550123")),
+    ///     source_caller_id_number: Some(PhoneNumber::new("+18335550100")),
+    ///     invitation_timeout_in_seconds: Some(30),
     ///     ..Default::default()
     /// };
     /// match call.add_participant(request).await?.outcome().await? {
@@ -89,8 +123,9 @@ impl Call {
     /// [`AskError`]; then nothing is waited for.
     pub async fn add_participant(
         &self,
-        mut request: AddParticipantRequest,
+        who: impl Into<AddParticipantRequest>,
     ) -> Result<Invited, AskError> {
+        let mut request = who.into();
         let pending = self.put_up(wants_of(&mut request)).await?;
         let place = Place::Call(self.id().clone());
         let answer = operations::ask(&*self.inner().azure, &request, place).await?;
@@ -167,7 +202,22 @@ impl Call {
     }
 }
 
+impl From<Identifier> for AddParticipantRequest {
+    fn from(who: Identifier) -> Self {
+        Self { participant_to_add: Some(who), ..Self::default() }
+    }
+}
+
 /// People on their way from one call to another. Await it (rule C12: one event tells of each).
+///
+/// ```no_run
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let moving = call.move_here(&"another-call".into(), [Identifier::phone("+14255550123")]).await?;
+/// println!("{} came", moving.await?.moved.len());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "await it to hear who has come"]
 pub struct Moving {
     events: Subscription,
@@ -177,6 +227,18 @@ pub struct Moving {
 }
 
 /// What became of people who were to be moved.
+///
+/// ```no_run
+/// # use switchhook::wire::identifiers::Identifier;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let moving = call.move_here(&"another-call".into(), [Identifier::phone("+14255550123")]).await?;
+/// let moved = moving.await?;
+/// for (_who, codes) in &moved.failed {
+///     println!("somebody stays: {codes}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moved {
     /// Who has come.
@@ -189,6 +251,16 @@ pub struct Moved {
 
 impl Moving {
     /// Replaces the time of four minutes. It counts from when it is awaited.
+    ///
+    /// ```no_run
+    /// # use switchhook::wire::identifiers::Identifier;
+    /// # use std::time::Duration;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let moving = call.move_here(&"another-call".into(), [Identifier::phone("+14255550123")]).await?;
+    /// let _moved = moving.within(Duration::from_secs(10)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn within(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }

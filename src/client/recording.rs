@@ -37,16 +37,31 @@ impl fmt::Debug for Recording {
 
 impl Recording {
     /// Everybody on one track, as WAV.
+    ///
+    /// ```
+    /// # use switchhook::client::Recording;
+    /// let recording = Recording::mixed();
+    /// ```
     pub fn mixed() -> Self {
         Self::of("audio", "mixed", "wav")
     }
 
     /// Everybody on a channel of their own, as WAV; at most five.
+    ///
+    /// ```
+    /// # use switchhook::client::Recording;
+    /// let recording = Recording::unmixed();
+    /// ```
     pub fn unmixed() -> Self {
         Self::of("audio", "unmixed", "wav")
     }
 
     /// Pictures, too, as MP4.
+    ///
+    /// ```
+    /// # use switchhook::client::Recording;
+    /// let recording = Recording::video();
+    /// ```
     pub fn video() -> Self {
         Self::of("audioVideo", "mixed", "mp4")
     }
@@ -61,6 +76,11 @@ impl Recording {
     }
 
     /// … as MP3. For mixed sound only.
+    ///
+    /// ```
+    /// # use switchhook::client::Recording;
+    /// let small = Recording::mixed().mp3();
+    /// ```
     #[must_use]
     pub fn mp3(mut self) -> Self {
         self.0.recording_format_type = Some("mp3".to_owned());
@@ -68,6 +88,11 @@ impl Recording {
     }
 
     /// … and waits to be resumed.
+    ///
+    /// ```
+    /// # use switchhook::client::Recording;
+    /// let later = Recording::mixed().paused();
+    /// ```
     #[must_use]
     pub fn paused(mut self) -> Self {
         self.0.pause_on_start = Some(true);
@@ -75,6 +100,11 @@ impl Recording {
     }
 
     /// … into a blob container of our own.
+    ///
+    /// ```
+    /// # use switchhook::client::Recording;
+    /// let ours = Recording::mixed().stored_at("https://acme.example.test/recordings");
+    /// ```
     #[must_use]
     pub fn stored_at(mut self, container_url: impl Into<String>) -> Self {
         self.0.external_storage = Some(ExternalStorage {
@@ -86,6 +116,16 @@ impl Recording {
 }
 
 /// A recording of a call. Dropping it stops nothing.
+///
+/// ```no_run
+/// # use switchhook::client::Recording;
+/// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut recorder = call.record(Recording::mixed()).await?;
+/// println!("recording {}", recorder.id());
+/// let _over = recorder.stop().await?.outcome().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Recorder {
     call: Call,
     id: String,
@@ -143,11 +183,30 @@ fn no_id() -> AskError {
 
 impl Recorder {
     /// Its id: opaque.
+    ///
+    /// ```no_run
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let recorder = call.recorder("an-id");
+    /// assert_eq!(recorder.id(), "an-id");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// Whether it has begun; `None` when that was asked before, or it was not begun here.
+    ///
+    /// ```no_run
+    /// # use switchhook::client::Recording;
+    /// # async fn example(call: switchhook::client::Call) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut recorder = call.record(Recording::mixed()).await?;
+    /// if let Some(begun) = recorder.begun() {
+    ///     println!("{:?}", begun.outcome().await?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn begun(&mut self) -> Option<Pending<RecordingOutcome>> {
         self.begun.take()
     }

@@ -14,6 +14,7 @@ use crate::clock::ManualClock;
 use crate::ports::{Answer, Later, Request, Tick, UpstreamError};
 use crate::pure::call::{CallView, Condition, Ending, Wants};
 use crate::pure::codes::Codes;
+use crate::pure::operations::DEFAULT_PATIENCE;
 use crate::storage::memory::MemoryJournal;
 use crate::wire::calling::{AddParticipantRequest, Choice, Operation, PlayRequest};
 use crate::wire::events::{CallEvent, EventKind};
@@ -352,7 +353,7 @@ async fn the_other_operations_end_as_their_events_say() {
     assert_eq!(outcome, Ok(accepted));
 
     scene.accepts([coded("AddParticipantFailed", "{ctx}", 487, 10_004)]);
-    let request = AddParticipantRequest { participant_to_add: Some(bob()), ..Default::default() };
+    let request = AddParticipantRequest::from(bob());
     let outcome = call.add_participant(request).await.expect("accepted").outcome().await;
     assert_eq!(outcome, Ok(AddOutcome::Failed(codes(487, 10_004))));
 

@@ -3,8 +3,17 @@
 //! Owns the one table of it; the client, the gateway and the event processor's tests read it here.
 //! It knows names only: waiting and timing are somebody else's.
 
+use std::time::Duration;
+
 use crate::wire::calling::{Method, Operation};
 use crate::wire::events::EventKind;
+
+/// How long the end of an operation is waited for, unless somebody says otherwise.
+pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(4 * 60);
+
+/// How long nothing must have come for what only silence ends, unless somebody says otherwise. The
+/// service does not say how long a failure may take.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(2);
 
 /// How one knows that an operation is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

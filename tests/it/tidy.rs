@@ -288,6 +288,31 @@ fn texts_speak_of_the_product_and_not_of_somebodys_machine() {
     nobody_mentions(&banned, &files, read, "a path of one machine helps nobody else");
 }
 
+/// What a user of the library can name or call, so that its documentation must show it used.
+fn begins_public_item(line: &str) -> bool {
+    let item = line.trim_start().strip_prefix("pub ").map(|rest| rest.trim_start_matches("async "));
+    let words = ["fn ", "struct ", "enum ", "trait ", "const ", "type "];
+    item.is_some_and(|item| words.iter().any(|word| item.starts_with(word)))
+}
+
+#[test]
+fn every_public_item_of_the_library_has_an_example() {
+    let mut without = Vec::new();
+    for path in files_under("src/client", "rs").iter().filter(|path| !is_unit_test(path)) {
+        let text = read(path);
+        let lines: Vec<_> = text.lines().collect();
+        for (n, line) in lines.iter().enumerate().filter(|(_, line)| begins_public_item(line)) {
+            let above = lines[..n].iter().rev().map(|line| line.trim_start());
+            let mut about =
+                above.take_while(|line| line.starts_with("///") || line.starts_with("#["));
+            if !about.any(|line| line.starts_with("/// ```")) {
+                without.push(format!("{}: {}", shown(path), line.trim()));
+            }
+        }
+    }
+    assert!(without.is_empty(), "show in an example how these are used: {without:#?}");
+}
+
 #[test]
 fn files_and_functions_keep_a_size_that_can_be_read() {
     let mut long = Vec::new();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::pure::operations::{DEFAULT_GRACE, DEFAULT_PATIENCE};
+
 /// How much one call may hold, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -44,8 +46,8 @@ impl Default for Limits {
             waiters: 1024,
             subscriptions: 128,
             operations: 128,
-            operation_patience: Duration::from_secs(4 * 60),
-            operation_grace: Duration::from_secs(2),
+            operation_patience: DEFAULT_PATIENCE,
+            operation_grace: DEFAULT_GRACE,
             timeline_events: 1000,
             remembered_events: 8192,
             tombstone: Duration::from_secs(60),
