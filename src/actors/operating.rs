@@ -113,6 +113,19 @@ impl Calls {
         }
     }
 
+    /// Tells which recording or invitation an operation is about, as its answer named it.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it could not be made safe.
+    pub async fn named(
+        &self,
+        call: &CallConnectionId,
+        of: Position,
+        about: String,
+    ) -> Result<(), Refusal> {
+        Ok(self.tell_deed(call, OperationDeed::Named(of, about)).await?)
+    }
+
     /// Tells that the request of an operation has failed (rule C13).
     pub fn withdraw(&self, call: &CallConnectionId, of: Position) {
         // Nobody waits for it: should it be lost, the operation times out after the next start.

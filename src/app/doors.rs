@@ -24,6 +24,7 @@ pub(super) struct Inside {
     pub azure: Arc<dyn CallAutomation>,
     pub forwarder: Forwarder,
     pub targets: Arc<Targets>,
+    pub recordings: gateway::Recordings,
     pub readiness: Arc<Readiness>,
     /// The metrics, as Prometheus reads them.
     pub render: Box<dyn Fn() -> String + Send + Sync>,
@@ -79,7 +80,7 @@ impl Inside {
             max_wait: settings.calls.max_wait,
             calls: self.calls.clone(),
             clock: Arc::clone(&self.clock),
-            recordings: gateway::Recordings::default(),
+            recordings: self.recordings,
         };
         Ok(Private {
             desk: web::Data::new(Desk {

@@ -24,6 +24,7 @@ pub use answered::Answered;
 use answered::Greeter;
 use doors::Inside;
 pub use listeners::Listeners;
+use recovered::BroughtBack;
 
 use crate::actors::Calls;
 use crate::actors::forwarder::Forwarder;
@@ -210,7 +211,7 @@ impl App {
                 true
             }
         };
-        let doubtful =
+        let BroughtBack { doubtful, recordings } =
             recovered::bring_back(&calls, &config.limits, clock.as_ref(), &mut line).await?;
         let client =
             Client::new(Arc::clone(&azure), calls.clone(), Arc::clone(&clock), callback_url);
@@ -240,6 +241,7 @@ impl App {
         let inside = Inside {
             forwarder: forwarder.clone(),
             targets: Arc::new(parts::targets(settings, callback_url)),
+            recordings,
             calls: calls.clone(),
             routing: routing.clone(),
             journal,

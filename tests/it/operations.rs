@@ -337,6 +337,23 @@ async fn c12_a_recording_that_we_know_is_told_of_its_call() {
 }
 
 #[actix_web::test]
+async fn c12_an_invitation_that_is_withdrawn_is_over() {
+    let scene = Scene::new().await;
+    scene.azure.answers(202, json!({ "invitationId": "inv-1", "operationContext": "add" }));
+    let add = json!({ "participantToAdd": { "rawId": "8:acs:a" }, "operationContext": "add" });
+    let (status, answer, _) = scene.ask(&of(CALL, "/participants:add"), add).await;
+    assert_eq!((status, &answer["invitationId"]), (202, &json!("inv-1")));
+    let cancel = json!({ "invitationId": "inv-1", "operationContext": "cancel" });
+    scene.ask(&of(CALL, "/participants:cancelAddParticipant"), cancel).await;
+    let mut withdrawn = event(CALL, "e1", "CancelAddParticipantSucceeded", Some("cancel"));
+    withdrawn["data"]["invitationId"] = "inv-1".into();
+    scene.stage.told(&[withdrawn]).await;
+    let (_, outcome) = scene.outcome("add").await;
+    assert_eq!((&outcome["status"], &outcome["event"]["id"]), (&json!("canceled"), &json!("e1")));
+    assert_eq!(scene.outcome("cancel").await.1["status"], "succeeded");
+}
+
+#[actix_web::test]
 async fn c9_operations_outlive_the_service() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_owned();
@@ -352,6 +369,9 @@ async fn c9_operations_outlive_the_service() {
     scene.ask(&of(CALL, ":play"), json!({ "operationContext": "refused" })).await;
     let (status, ..) = scene.ask(&of(CALL, ":hold"), json!({ "operationContext": "hold" })).await;
     assert_eq!(status, 202);
+    scene.azure.answers(202, json!({ "recordingId": "rec-1", "recordingState": "active" }));
+    let (status, ..) = scene.ask("/calling/recordings", json!({ "callConnectionId": CALL })).await;
+    assert_eq!(status, 202);
     let before = scene.outcome("over").await;
     let Scene { stage, azure, clock } = scene;
     let scene = Scene { stage: stage.restarted().await, azure, clock };
@@ -360,6 +380,9 @@ async fn c9_operations_outlive_the_service() {
     assert_eq!(scene.outcome("hold").await.1["status"], "pending");
     scene.clock.advance(Duration::from_secs(2));
     assert_eq!(scene.outcome("hold").await.1["status"], "succeeded", "its time goes on");
+    let (_, _, paused) = scene.ask("/calling/recordings/rec-1:pause", Value::Null).await;
+    let (_, outcome) = scene.outcome(&paused.expect("its call is still known")).await;
+    assert_eq!(outcome["operation"], "pause_recording", "{outcome}");
     let asked = scene.begin_to_ask("mine", 60_000).await;
     scene.stage.told(&[event(CALL, "e2", "PlayCompleted", Some("mine"))]).await;
     let (_, outcome) = asked.await.expect("an answer");

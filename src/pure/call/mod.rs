@@ -134,6 +134,7 @@ impl Call {
                     self.begin(now, place, what, at_ms, limits, &mut effects);
                 }
                 OperationDeed::Accepted(of) => self.accepted(now, of),
+                OperationDeed::Named(of, about) => self.name_operation(of, about),
                 OperationDeed::Withdrawn(of) => self.withdraw(now, of),
             },
             (input, Some(tombstone)) => {
@@ -520,7 +521,7 @@ fn after_the_end(
         Input::Event(heard) | Input::Replay(heard, _) => {
             let fate = tombstone.accept(now, &heard, limits);
             if let (Fate::Late, Some(operations)) = (fate, operations) {
-                effects.extend(operations.hear(now, &heard).map(Effect::Concluded));
+                effects.extend(operations.hear(now, &heard).into_iter().map(Effect::Concluded));
             }
             effects.push(Effect::Count(heard.event.kind.clone(), fate));
         }

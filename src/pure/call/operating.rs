@@ -3,6 +3,7 @@
 use super::operations::Standing;
 use super::{Call, Conclusion, Effect, Heard, Limits, NewOperation, OperationStatus};
 use crate::pure::time::{Position, Tick};
+use crate::wire::calling::Operation;
 
 impl Call {
     /// Whether one more operation may be asked for.
@@ -47,6 +48,19 @@ impl Call {
         if let Some(operations) = &mut self.operations {
             operations.accepted(now, of);
         }
+    }
+
+    pub(super) fn name_operation(&mut self, of: Position, about: String) {
+        if let Some(operations) = &mut self.operations {
+            operations.named(of, about);
+        }
+    }
+
+    /// The recordings that were begun by operations, as far as those are still kept.
+    pub fn recordings(&self) -> impl Iterator<Item = &str> {
+        let all = self.operations.iter().flat_map(|operations| operations.iter());
+        let begun = all.filter(|one| one.what.operation == Operation::StartRecording);
+        begun.filter_map(|one| one.what.about.as_deref())
     }
 
     pub(super) fn withdraw(&mut self, now: Tick, of: Position) {

@@ -27,9 +27,9 @@ pub struct NewOperation {
     /// How many events end it: one for each participant.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub expects: u16,
-    /// The recording that it is about, when that is known.
+    /// The recording or the invitation that it is about, when that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recording: Option<String>,
+    pub about: Option<String>,
     /// Whether its events may have come before: no other request ever had its context.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unique: bool,
@@ -53,6 +53,8 @@ pub enum OperationDeed {
     Begun(NewOperation),
     /// Azure has accepted it. That is said of those only whose end that tells: by silence from then on.
     Accepted(Position),
+    /// Its answer names the recording or the invitation that it is about.
+    Named(Position, String),
     /// Its request has failed.
     Withdrawn(Position),
 }
@@ -142,6 +144,21 @@ impl Standing {
         self.status == OperationStatus::Pending
     }
 
+    /// Whether an event may still correct it: it was given up, or nothing but silence speaks for it.
+    fn is_provisional(&self) -> bool {
+        let by_silence = self.way() == Way::Silence && self.parts.is_empty();
+        self.status.is_provisional() || by_silence && self.status == OperationStatus::Succeeded
+    }
+
+    /// Whether this event withdraws the invitation that it is.
+    fn is_withdrawn_by(&self, event: &CallEvent) -> bool {
+        let Detail::Invitation(Some(which)) = &event.detail else { return false };
+        self.is_pending()
+            && self.what.operation == Operation::AddParticipant
+            && event.kind == EventKind::CancelAddParticipantSucceeded
+            && self.what.about.as_ref() == Some(which)
+    }
+
     fn way(&self) -> Way {
         way(self.what.operation)
     }
@@ -169,7 +186,7 @@ impl Standing {
 
     fn recording_fits(&self, event: &CallEvent) -> bool {
         let Detail::Recording { recording_id, state, .. } = &event.detail else { return true };
-        let same = match (&self.what.recording, recording_id) {
+        let same = match (&self.what.about, recording_id) {
             (Some(mine), Some(other)) => mine == other,
             _ => true,
         };
@@ -209,7 +226,7 @@ impl Standing {
     }
 
     fn conclude(&mut self, now: Tick, status: OperationStatus) -> Conclusion {
-        self.late = self.status.is_provisional();
+        self.late = !self.is_pending();
         (self.status, self.ended) = (status, now);
         let (of, operation, late) = (self.of, self.what.operation, self.late);
         Conclusion { of, operation, status, took: now - self.asked, late }
@@ -292,15 +309,27 @@ impl Operations {
         }
     }
 
+    /// Its answer names what it is about.
+    pub fn named(&mut self, of: Position, about: String) {
+        if let Some(found) = self.all.iter_mut().find(|other| other.of == of) {
+            found.what.about = Some(about);
+        }
+    }
+
     /// Its request has failed: it is as if it had never been asked for.
     pub fn withdraw(&mut self, of: Position) {
         self.all.retain(|other| other.of != of);
     }
 
     /// An event of the call. It goes to the oldest pending operation that it is about, or else corrects
-    /// one that had been given up.
-    pub fn hear(&mut self, now: Tick, heard: &Heard) -> Option<Conclusion> {
+    /// one that is not sure. An invitation that is withdrawn is over, too: Azure may say no more of it.
+    pub fn hear(&mut self, now: Tick, heard: &Heard) -> Vec<Conclusion> {
         let (at, event) = (heard.position, &heard.event);
+        let mut over = Vec::new();
+        for withdrawn in self.all.iter_mut().filter(|other| other.is_withdrawn_by(event)) {
+            withdrawn.hear(at, Verdict::Canceled);
+            over.push(withdrawn.conclude(now, OperationStatus::Canceled));
+        }
         for gathering in self.all.iter_mut().filter(|other| other.gathers(&event.kind)) {
             gathering.hear(at, Verdict::Succeeded);
             gathering.quiet = gathering.quiet.map(|_| now);
@@ -308,11 +337,14 @@ impl Operations {
         let first = |open: fn(&Standing) -> bool| {
             self.all.iter().position(|other| open(other) && other.concerns(event))
         };
-        let given_up = || first(|other| other.status.is_provisional());
-        let found = first(Standing::is_pending).or_else(given_up)?;
-        let found = &mut self.all[found];
-        let last = found.hear(at, Verdict::of(&event.kind));
-        last.then(|| found.conclude(now, found.verdict()))
+        if let Some(found) = first(Standing::is_pending).or_else(|| first(Standing::is_provisional))
+        {
+            let found = &mut self.all[found];
+            if found.hear(at, Verdict::of(&event.kind)) {
+                over.push(found.conclude(now, found.verdict()));
+            }
+        }
+        over
     }
 
     /// Ends what is due.

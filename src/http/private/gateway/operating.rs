@@ -15,7 +15,9 @@ use crate::actors::{Begun, NotBegun, OperationOutcome, Refusal};
 use crate::http::private::operations::told;
 use crate::pure::call::{NewOperation, OperationStatus, Which};
 use crate::pure::operations::{Way, has_outcome, way};
-use crate::wire::calling::{Operation, Place, RecordingStateResponse, StartRecordingRequest};
+use crate::wire::calling::{
+    AddParticipantResponse, Operation, Place, RecordingStateResponse, StartRecordingRequest,
+};
 use crate::wire::identifiers::{CallConnectionId, OperationContext};
 
 /// Recordings of which it is known to which call they belong. The oldest leaves first.
@@ -41,7 +43,7 @@ impl Registered {
     ) -> Self {
         // Its events may have come before the answer did.
         let unique = true;
-        let what = NewOperation { operation, context, expects: 1, recording: None, unique };
+        let what = NewOperation { operation, context, expects: 1, about: None, unique };
         Self { call, what, begun: None }
     }
 }
@@ -57,7 +59,8 @@ struct Known {
 }
 
 impl Recordings {
-    fn note(&self, recording: String, call: CallConnectionId) {
+    /// The next that is known.
+    pub fn note(&self, recording: String, call: CallConnectionId) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.calls.insert(recording.clone(), call).is_none() {
             known.order.push_back(recording);
@@ -93,7 +96,7 @@ impl Gateway {
         context: Option<&OperationContext>,
     ) -> Result<Option<Registered>, Refused> {
         let Some(context) = context.filter(|_| has_outcome(operation)) else { return Ok(None) };
-        let recording = match place {
+        let about = match place {
             Place::Recording(recording) => Some(recording.clone()),
             Place::Nowhere | Place::Call(_) | Place::Participant(..) => None,
         };
@@ -110,7 +113,7 @@ impl Gateway {
         };
         let expects = u16::try_from(expects).unwrap_or(u16::MAX);
         let (context, unique) = (context.clone(), false);
-        let what = NewOperation { operation, context, expects, recording, unique };
+        let what = NewOperation { operation, context, expects, about, unique };
         let begun = match way(operation) {
             Way::Answer => None,
             // Whoever wants a call to end is not told to come again.
@@ -168,11 +171,11 @@ impl Gateway {
         };
         // A repeat of the request that made the call is told of the first one.
         let which = if unique { Which::Context(context) } else { Which::Place(begun.of) };
-        if operation == Operation::StartRecording
-            && let Ok(answer) = serde_json::from_slice::<RecordingStateResponse>(body)
-            && let Some(recording) = answer.recording_id
-        {
-            self.recordings.note(recording, call.clone());
+        if let Some(named) = named(operation, body) {
+            if operation == Operation::StartRecording {
+                self.recordings.note(named.clone(), call.clone());
+            }
+            self.calls.named(&call, begun.of, named).await.map_err(NotBegun::from)?;
         }
         let accepted = self.calls.accepted(&call, begun.of, operation).await;
         begun.kept.await.map_err(Refusal::from).and(accepted).map_err(NotBegun::from)?;
@@ -200,6 +203,19 @@ impl Gateway {
         }
         let applied = format!("wait={}", patience.as_secs());
         Some(HttpResponse::Ok().insert_header((APPLIED, applied)).json(outcome))
+    }
+}
+
+/// The recording or the invitation that an answer names.
+fn named(operation: Operation, answer: &[u8]) -> Option<String> {
+    match operation {
+        Operation::StartRecording => {
+            serde_json::from_slice::<RecordingStateResponse>(answer).ok()?.recording_id
+        }
+        Operation::AddParticipant => {
+            serde_json::from_slice::<AddParticipantResponse>(answer).ok()?.invitation_id
+        }
+        _ => None,
     }
 }
 

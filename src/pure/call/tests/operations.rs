@@ -16,7 +16,7 @@ use crate::wire::events::EventKind::{self, *};
 use OperationStatus::{CallEnded, Canceled, Failed, Pending, Succeeded, TimedOut};
 
 fn asking(operation: Operation, name: &str) -> NewOperation {
-    NewOperation { operation, context: context(name), expects: 1, recording: None, unique: false }
+    NewOperation { operation, context: context(name), expects: 1, about: None, unique: false }
 }
 
 impl Stage {
@@ -200,7 +200,7 @@ fn c12_moving_several_takes_an_event_of_each() {
 #[test]
 fn c12_recordings_are_told_apart_by_id_and_state_and_then_by_order() {
     let about = |operation, name: &str, id: &str| NewOperation {
-        recording: Some(id.to_owned()),
+        about: Some(id.to_owned()),
         ..asking(operation, name)
     };
     let state = |n, id: &str, state: &str| {
@@ -322,6 +322,51 @@ fn c10_an_event_after_the_end_corrects_what_had_been_given_up() {
     assert_eq!(conclusions(&effects), [(Operation::TransferToParticipant, Succeeded)]);
     assert!(stage.at_place(1).is_some_and(|view| view.late && view.ending.is_none()));
     assert_eq!(conclusions(&stage.hear(&again(&late, 4))), [], "a repeat has no effect");
+}
+
+#[test]
+fn c10_a_failure_corrects_what_only_silence_spoke_for() {
+    let mut stage = Stage::new();
+    stage.ask(1, Operation::Hold, "mine");
+    stage.accept(1);
+    assert_eq!(conclusions(&stage.at(2_000).wake()), [(Operation::Hold, Succeeded)]);
+    let failed = stage.at(9_000).hear(&heard(2, HoldFailed, Some("mine")));
+    assert_eq!(conclusions(&failed), [(Operation::Hold, Failed)]);
+    assert!(stage.at_place(1).is_some_and(|view| view.late));
+    // The same context again: what was done before is over, and the next failure is the new one's.
+    stage.ask(3, Operation::Hold, "again");
+    stage.accept(3);
+    stage.at(12_000).wake();
+    stage.ask(4, Operation::Unhold, "again");
+    stage.hear(&heard(5, HoldFailed, Some("again")));
+    assert_eq!([3, 4].map(|n| stage.status(n)), [Succeeded, Failed]);
+    assert!(!stage.at_place(4).is_some_and(|view| view.ambiguous_context));
+}
+
+#[test]
+fn c12_an_invitation_that_is_withdrawn_is_over() {
+    let withdrawn = |n, id: &str| {
+        let invitation = format!(r#","invitationId":"{id}""#);
+        heard_with(n, CancelAddParticipantSucceeded, Some("cancel"), &invitation)
+    };
+    let mut stage = Stage::new();
+    for (n, name, invitation) in [(1, "a", "one"), (2, "b", "two")] {
+        stage.ask(n, Operation::AddParticipant, name);
+        stage.told(n + 10, OperationDeed::Named(Position(n), invitation.to_owned()));
+    }
+    stage.ask(3, Operation::CancelAddParticipant, "cancel");
+    let over = stage.hear(&withdrawn(20, "two"));
+    assert_eq!(
+        conclusions(&over),
+        [(Operation::AddParticipant, Canceled), (Operation::CancelAddParticipant, Succeeded)]
+    );
+    assert_eq!((stage.status(1), stage.events_of(2)), (Pending, vec![20]));
+    // Azure may say more of it, or not.
+    let failed = stage.hear(&heard(21, AddParticipantFailed, Some("b")));
+    assert_eq!((conclusions(&failed), stage.status(2)), (vec![], Canceled));
+    stage.hear(&heard(22, AddParticipantFailed, Some("a")));
+    assert_eq!(conclusions(&stage.hear(&withdrawn(23, "one"))), []);
+    assert_eq!(stage.status(1), Failed, "what is over stays over");
 }
 
 #[test]
