@@ -1,6 +1,7 @@
 //! Service and emulator in one process, wired to each other: nothing to install, nothing to set.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,9 @@ pub struct Ready {
     pub callback_url: String,
     /// The token of the private listener; `None` because loopback needs none.
     pub admin_token: Option<String>,
+    /// With https, the PEM file of the authority to trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A running development setup.
@@ -77,7 +81,12 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
         // The emulator's well-known key: it protects nothing here either.
         settings.gateway.access_key = settings.emulator.access_key.clone();
     }
-    let listeners = Listeners::bind(&settings)?;
+    let mut listeners = Listeners::bind(&settings)?;
+    if let Some(tls) = emulated::tls(&settings) {
+        // As the emulator, so that SDKs which insist on https can reach the gateway, too.
+        let tls = tls.server(settings.private.listen.ip(), clock.wall());
+        listeners.secure(tls.map_err(|error| bad_tls(&error))?);
+    }
     settings.public.base_url = listeners.public_url();
     let url = |url: Option<Secret>| url.map(|url| url.expose().to_owned()).unwrap_or_default();
     let event_grid_url = url(settings.event_grid_url());
@@ -104,6 +113,7 @@ pub async fn start(mut settings: Settings, options: DevOptions) -> Result<Dev, S
         event_grid_url,
         callback_url,
         admin_token: None,
+        ca_file: emulator.ca_file().map(Path::to_owned),
     };
     let demo = options.demo.map(|tell| Demo::start(&app, emulator.base_url(), http, clock, tell));
     Ok(Dev { app, emulator, demo, ready })
@@ -156,14 +166,17 @@ fn start_emulator(
 
 /// A client that trusts the emulator's certificate.
 fn client(emulator: &Emulator) -> Result<reqwest::Client, StartError> {
-    let bad = |error: &dyn std::fmt::Display| StartError::Setting(format!("emulator.tls: {error}"));
     let mut builder = reqwest::Client::builder();
     if let Some(path) = emulator.ca_file() {
-        let pem = std::fs::read(path).map_err(|error| bad(&error))?;
-        let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(&error))?;
+        let pem = std::fs::read(path).map_err(|error| bad_tls(&error))?;
+        let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad_tls(&error))?;
         builder = builder.tls_certs_merge(found);
     }
-    builder.build().map_err(|error| bad(&error))
+    builder.build().map_err(|error| bad_tls(&error))
+}
+
+fn bad_tls(error: &dyn std::fmt::Display) -> StartError {
+    StartError::Setting(format!("emulator.tls: {error}"))
 }
 
 /// A development setup makes up the secrets that nobody gave.

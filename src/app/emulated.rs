@@ -35,8 +35,6 @@ pub fn check(key: &str, value: &Value) -> Result<(), String> {
 /// [`StartError::Setting`] for a subscription or a small setting that cannot be so.
 pub fn config(settings: &Settings) -> Result<EmulatorConfig, StartError> {
     let given = &settings.emulator;
-    let folder = given.tls_folder.as_ref().filter(|_| given.tls);
-    let tls = folder.map(|folder| Tls { folder: folder.clone(), names: given.tls_names.clone() });
     let subscriptions = given.subscriptions.iter().map(Secret::expose);
     let mut config = EmulatorConfig {
         subscriptions: Subscription::read_all(subscriptions).map_err(StartError::Setting)?,
@@ -46,7 +44,7 @@ pub fn config(settings: &Settings) -> Result<EmulatorConfig, StartError> {
         // Callers date their requests, and check tokens, by real time, however time passes in here.
         callers_clock: Some(SystemClock::start()),
         manual_clock: given.manual_clock.then(ManualClock::starting_now),
-        tls,
+        tls: tls(settings),
         trust_ca_file: given.trust_ca_file.clone(),
         ..EmulatorConfig::default()
     };
@@ -56,6 +54,13 @@ pub fn config(settings: &Settings) -> Result<EmulatorConfig, StartError> {
             .map_err(|fault| StartError::Setting(format!("{key} {fault}")))?;
     }
     Ok(config)
+}
+
+/// How it serves https, when it does.
+pub fn tls(settings: &Settings) -> Option<Tls> {
+    let given = &settings.emulator;
+    let folder = given.tls_folder.as_ref().filter(|_| given.tls);
+    folder.map(|folder| Tls { folder: folder.clone(), names: given.tls_names.clone() })
 }
 
 /// The clock for that configuration: held, fast, or real.

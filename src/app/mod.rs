@@ -10,6 +10,7 @@ pub mod emulated;
 mod listeners;
 mod parts;
 mod recovered;
+mod tls;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -283,7 +284,7 @@ impl App {
         &self.public_url
     }
 
-    /// `http://…` of the private listener.
+    /// `http://…` or `https://…` of the private listener.
     pub fn private_url(&self) -> &str {
         &self.private_url
     }

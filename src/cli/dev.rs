@@ -61,6 +61,8 @@ fn narrator(screen: Screen) -> Narrator {
 
 fn urls(ready: &Ready) -> String {
     let Ready { public, private, emulator, .. } = ready;
+    let trust =
+        ready.ca_file.as_ref().map(|path| format!("  trust this CA      {}\n", path.display()));
     format!(
         "switchhook is ready; Ctrl-C stops it\n\n  \
          public             {public}\n  \
@@ -68,7 +70,11 @@ fn urls(ready: &Ready) -> String {
          metrics            {private}/metrics\n  \
          emulator           {emulator}\n  \
          connection string  {}\n  \
-         Event Grid URL     {}\n",
-        ready.connection_string, ready.event_grid_url,
+         of the gateway     {}\n  \
+         Event Grid URL     {}\n{}",
+        ready.connection_string,
+        ready.gateway_connection_string,
+        ready.event_grid_url,
+        trust.unwrap_or_default(),
     )
 }

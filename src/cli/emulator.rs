@@ -65,7 +65,7 @@ struct Ready {
     emulator: String,
     connection_string: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ca_file: Option<String>,
+    ca_file: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args, screen: Screen) -> Done {
@@ -95,11 +95,12 @@ async fn serve(settings: &Settings, wishes: Wishes, screen: Screen) -> Done {
     let ready = Ready {
         emulator: emulator.base_url(),
         connection_string: emulator.connection_string(),
-        ca_file: ca_file(&emulator),
+        ca_file: emulator.ca_file().map(Path::to_owned),
     };
     screen.answer(&ready, || {
         let Ready { emulator, connection_string, ca_file } = &ready;
-        let trust = ca_file.as_ref().map(|path| format!("  trust this CA      {path}\n"));
+        let trust =
+            ca_file.as_ref().map(|path| format!("  trust this CA      {}\n", path.display()));
         format!(
             "the emulator is ready; Ctrl-C stops it\n\n  \
              emulator           {emulator}\n  connection string  {connection_string}\n{}",
@@ -109,13 +110,6 @@ async fn serve(settings: &Settings, wishes: Wishes, screen: Screen) -> Done {
     stop.asked().await;
     emulator.stop().await;
     Ok(())
-}
-
-/// Where the CA is, for programs that run elsewhere in the file system.
-fn ca_file(emulator: &Emulator) -> Option<String> {
-    let path = emulator.ca_file()?;
-    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    Some(whole.display().to_string())
 }
 
 /// The faults of a file.

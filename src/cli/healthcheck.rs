@@ -1,5 +1,6 @@
 //! `switchhook healthcheck`: a probe for containers, which have no curl.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -22,11 +23,15 @@ pub(super) struct Args {
         value_parser = base_url
     )]
     url: Url,
+    /// PEM file of further authorities to trust when that is https
+    #[arg(long, value_name = "FILE", env = "SWITCHHOOK_CA_FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args, screen: Screen) -> Done {
     let url = args.url;
-    let answer = client(&url)?.get(url.clone()).timeout(PATIENCE).send().await;
+    let answer =
+        client(&url, args.ca_file.as_deref())?.get(url.clone()).timeout(PATIENCE).send().await;
     let answer = answer.map_err(|error| {
         let text = format!("{url} does not answer ({})", root_cause(&error));
         let timed_out = error.is_timeout() && !error.is_connect();

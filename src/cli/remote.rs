@@ -1,5 +1,6 @@
 //! The service, reached over its private listener.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -34,6 +35,9 @@ pub(super) struct Connection {
     /// Bearer token; not needed on loopback without private.tokens
     #[arg(long, global = true, env = "SWITCHHOOK_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// PEM file of further authorities to trust when the server is https
+    #[arg(long, global = true, value_name = "FILE", env = "SWITCHHOOK_CA_FILE")]
+    ca_file: Option<PathBuf>,
 }
 
 /// Reads the base URL of a server.
@@ -64,7 +68,11 @@ impl Remote {
     /// When no TLS can be set up on this machine.
     pub(super) fn new(connection: Connection) -> Done<Self> {
         let base = connection.server.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { http: client(&connection.server)?, base, token: connection.token })
+        Ok(Self {
+            http: client(&connection.server, connection.ca_file.as_deref())?,
+            base,
+            token: connection.token,
+        })
     }
 
     /// A request that has to be answered soon.
@@ -155,13 +163,26 @@ impl Remote {
 /// A client that follows nobody elsewhere with a token. This machine is reached without a proxy.
 ///
 /// # Errors
-/// When no TLS can be set up on this machine.
-pub(super) fn client(server: &Url) -> Done<reqwest::Client> {
-    let builder = reqwest::Client::builder()
+/// When no TLS can be set up on this machine, or the file of authorities does not do.
+pub(super) fn client(server: &Url, ca_file: Option<&Path>) -> Done<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
         .user_agent(concat!("switchhook/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT);
-    let builder = if is_loopback(server) { builder.no_proxy() } else { builder };
+    if is_loopback(server) {
+        builder = builder.no_proxy();
+    }
+    if let Some(path) = ca_file {
+        let bad = |error: &dyn std::fmt::Display| {
+            Failure::new(Exit::InvalidInput, format!("{}: {error}", path.display()))
+        };
+        let pem = std::fs::read(path).map_err(|error| bad(&error))?;
+        let found = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(&error))?;
+        if found.is_empty() {
+            return Err(bad(&"it holds no certificate in PEM form"));
+        }
+        builder = builder.tls_certs_merge(found);
+    }
     builder.build().map_err(|error| {
         Failure::new(Exit::Failed, format!("https cannot be set up: {}", root_cause(&error)))
     })

@@ -165,7 +165,7 @@ impl Emulator {
         let server = match &tls {
             None => server.listen(listener),
             Some(tls) => {
-                let certified = tls::server(tls, address.ip(), shell.callers_wall())?;
+                let certified = tls.server(address.ip(), shell.callers_wall())?;
                 server.listen_rustls_0_23(listener, certified)
             }
         };
@@ -177,6 +177,8 @@ impl Emulator {
             }
         });
         tracing::info!(%address, scheme, "emulator listens");
+        // Programs that run elsewhere in the file system read it, too.
+        let ca_file = ca_file.map(|path| path.canonicalize().unwrap_or(path));
         Ok(Self { address, base_url, access_key, ca_file, manual_clock, shell, server: handle })
     }
 
@@ -270,7 +272,7 @@ impl Emulator {
         self.base_url.clone()
     }
 
-    /// The PEM file of the authority that clients have to trust; `None` without TLS.
+    /// The PEM file of the authority that clients have to trust, as a whole path; `None` without TLS.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }

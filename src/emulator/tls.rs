@@ -48,6 +48,15 @@ impl Tls {
     pub fn ca_file(&self) -> PathBuf {
         self.folder.join(CA_FILE)
     }
+
+    /// A certificate of the authority for somebody who listens there, and how to serve with it. Reads the
+    /// authority or makes it. The certificate is for loopback, that address, and the names.
+    ///
+    /// # Errors
+    /// [`TlsError`] says which file to look at.
+    pub fn server(&self, listen: IpAddr, now: Timestamp) -> Result<ServerConfig, TlsError> {
+        server(self, listen, now)
+    }
 }
 
 /// Why TLS cannot be set up.
@@ -73,12 +82,7 @@ fn unusable(path: &Path, reason: impl ToString) -> TlsError {
     TlsError::File { path: path.to_owned(), reason: reason.to_string() }
 }
 
-/// Sets up the server side: reads the authority or makes it, and makes a certificate for loopback, the
-/// address that is listened on, and the names.
-///
-/// # Errors
-/// [`TlsError`] says which file to look at.
-pub fn server(tls: &Tls, listen: IpAddr, now: Timestamp) -> Result<ServerConfig, TlsError> {
+fn server(tls: &Tls, listen: IpAddr, now: Timestamp) -> Result<ServerConfig, TlsError> {
     let authority = Authority::open(&tls.folder, now)?;
     let names = names(tls, listen);
     let (certificate, key) = authority.certificate(names, now)?;

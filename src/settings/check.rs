@@ -63,6 +63,17 @@ fn doors(settings: &Settings, reader: &mut Reader<'_>) {
     if public.port() == private.port() && public.port() != 0 {
         reader.wrong("private.listen", "has the port of public.listen; give it another one");
     }
+    match (&settings.private.tls_cert_file, &settings.private.tls_key_file) {
+        (Some(_), None) => {
+            reader
+                .wrong("private.tls_key_file", "is missing; name the key of private.tls_cert_file");
+        }
+        (None, Some(_)) => reader.wrong(
+            "private.tls_cert_file",
+            "is missing; name the certificate of private.tls_key_file",
+        ),
+        _ => {}
+    }
     if !private.ip().is_loopback() && settings.private.tokens.is_empty() {
         reader.wrong(
             "private.listen",

@@ -28,6 +28,10 @@ pub struct Private {
     pub listen: SocketAddr,
     /// Who may come in; empty only on loopback.
     pub tokens: Vec<Token>,
+    /// The chain of its certificate, PEM; with it and its key it serves https, and no http.
+    pub tls_cert_file: Option<PathBuf>,
+    /// The private key of that certificate, PEM.
+    pub tls_key_file: Option<PathBuf>,
     /// Larger bodies are refused.
     pub max_body_bytes: usize,
 }
@@ -353,6 +357,8 @@ impl Private {
         Self {
             listen: from.address("private.listen"),
             tokens: from.tokens("private.tokens"),
+            tls_cert_file: from.path("private.tls_cert_file"),
+            tls_key_file: from.path("private.tls_key_file"),
             max_body_bytes: from.count("private.max_body_bytes", 1024..=64 * MIB),
         }
     }

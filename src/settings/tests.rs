@@ -158,6 +158,15 @@ fn a_reachable_private_listener_needs_a_token() {
 }
 
 #[test]
+fn a_certificate_needs_its_key_and_a_key_its_certificate() {
+    let given = |name: &str| environment(&[(name, "some.pem")]);
+    let cert = given("SWITCHHOOK__PRIVATE__TLS_CERT_FILE");
+    assert_eq!(complaints(&cert, Purpose::Local), ["private.tls_key_file"]);
+    let key = given("SWITCHHOOK__PRIVATE__TLS_KEY_FILE");
+    assert_eq!(complaints(&key, Purpose::Local), ["private.tls_cert_file"]);
+}
+
+#[test]
 fn subscriptions_of_the_emulator_are_tables_whose_secrets_do_not_show() {
     let (_folder, given) = in_file(
         "[[emulator.subscriptions]]\nname = \"a\"\nendpoint = \"http://127.0.0.1:9/grid?key=hunter2\"\n\

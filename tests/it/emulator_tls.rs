@@ -36,7 +36,7 @@ fn start(config: EmulatorConfig) -> Emulator {
 }
 
 /// A client that trusts what stands in a PEM file, and nobody else.
-fn trusting(path: &Path) -> reqwest::Client {
+pub fn trusting(path: &Path) -> reqwest::Client {
     let pem = std::fs::read(path).expect("the CA file");
     let found = reqwest::Certificate::from_pem_bundle(&pem).expect("a certificate");
     reqwest::Client::builder().tls_certs_only(found).build().expect("a client")

@@ -24,6 +24,7 @@ mod numbers_http;
 mod numbers_store;
 mod openapi;
 mod operations;
+mod private_tls;
 mod readme;
 mod restart;
 mod resume;

@@ -9,7 +9,6 @@ use std::process::ExitStatus;
 
 use tokio::process::{Child, Command};
 
-use super::ca_file;
 use crate::cli::exit::{Done, Exit, Failure};
 use crate::emulator::Emulator;
 
@@ -54,7 +53,7 @@ async fn beside(emulator: &Emulator, command: Vec<OsString>) -> Done<ExitStatus>
         .env("ACS_CONNECTION_STRING", emulator.connection_string())
         .env("SWITCHHOOK_EMULATOR_URL", emulator.base_url())
         .kill_on_drop(true);
-    match ca_file(emulator) {
+    match emulator.ca_file() {
         Some(path) => command.env("SWITCHHOOK_EMULATOR_CA", path),
         None => command.env_remove("SWITCHHOOK_EMULATOR_CA"),
     };
