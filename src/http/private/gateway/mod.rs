@@ -222,7 +222,7 @@ impl Gateway {
             registered = self.claim(operation, &body, context.as_ref()).await;
         }
         let stands = match registered {
-            Some(registered) => self.accepted(registered, &body).await?,
+            Some(registered) => self.accepted(registered, &body).await,
             None => None,
         };
         if let Some((call, which)) = stands {

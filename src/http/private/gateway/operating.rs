@@ -146,28 +146,31 @@ impl Gateway {
         }
     }
 
-    /// Azure has accepted it. When this returns it is safe that it was asked for. `None` when it stands
-    /// nowhere, because there was no room for it: then its events make it known anyhow.
-    ///
-    /// # Errors
-    /// When it could not be made safe. The operation goes on all the same.
+    /// Azure has accepted it. When this returns it is safe that it was asked for, and its outcome can be
+    /// asked for by these names. `None` when it has no place with its call, or that could not be made
+    /// safe: what Azure has answered is true all the same, and no reason to ask again.
     pub(super) async fn accepted(
         &self,
         registered: Registered,
         body: &[u8],
-    ) -> Result<Option<(CallConnectionId, Which)>, Refused> {
+    ) -> Option<(CallConnectionId, Which)> {
+        let (call, operation) = (registered.call.clone(), registered.what.operation.label());
+        let stands = self.stands(registered, body).await;
+        stands
+            .inspect_err(|refused| {
+                tracing::warn!(%call, operation, %refused, "an operation has no outcome");
+            })
+            .ok()
+            .map(|which| (call, which))
+    }
+
+    async fn stands(&self, registered: Registered, body: &[u8]) -> Result<Which, NotBegun> {
         let Registered { call, what, begun } = registered;
         let NewOperation { operation, unique, .. } = what;
         let context = what.context.clone();
         let begun = match begun {
             Some(begun) => begun,
-            None => match self.calls.begin(&call, what).await {
-                Ok(begun) => begun,
-                Err(refused) => {
-                    tracing::warn!(%call, ?refused, "the outcome of an operation has no place");
-                    return Ok(None);
-                }
-            },
+            None => self.calls.begin(&call, what).await?,
         };
         // A repeat of the request that made the call is told of the first one.
         let which = if unique { Which::Context(context) } else { Which::Place(begun.of) };
@@ -175,11 +178,11 @@ impl Gateway {
             if operation == Operation::StartRecording {
                 self.recordings.note(named.clone(), call.clone());
             }
-            self.calls.named(&call, begun.of, named).await.map_err(NotBegun::from)?;
+            self.calls.named(&call, begun.of, named).await?;
         }
-        let accepted = self.calls.accepted(&call, begun.of, operation).await;
-        begun.kept.await.map_err(Refusal::from).and(accepted).map_err(NotBegun::from)?;
-        Ok(Some((call, which)))
+        self.calls.accepted(&call, begun.of, operation).await?;
+        begun.kept.await.map_err(Refusal::from)?;
+        Ok(which)
     }
 
     /// The outcome of an operation, when it is over within the caller's patience.
