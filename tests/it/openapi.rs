@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 use switchhook::http::private::ROUTES;
 use switchhook::http::problem::Code;
-use switchhook::wire::calling::Operation;
+use switchhook::pure::operations::takes_context;
+use switchhook::wire::calling::*;
 
 use crate::stage::Stage;
 
@@ -79,6 +81,73 @@ fn refer(value: &Value, into: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|value| refer(value, into)),
         _ => {}
     }
+}
+
+/// An example of a body, read as the model of its operation, is still the same.
+fn keeps<M: RequestModel + DeserializeOwned>(bodies: &Value, seen: &mut BTreeSet<&'static str>) {
+    let name = M::OPERATION.label();
+    let read: M = serde_json::from_value(bodies[name].clone()).expect(name);
+    assert_eq!(serde_json::to_value(read).expect("JSON"), bodies[name], "{name}");
+    seen.insert(name);
+}
+
+/// Hold's model asks for the opposite, too; and so does that of continuous keys.
+fn keeps_as<M: RequestModel + DeserializeOwned>(
+    bodies: &Value,
+    operation: Operation,
+    seen: &mut BTreeSet<&'static str>,
+) {
+    let own = Value::Object(Map::from_iter([(
+        M::OPERATION.label().to_owned(),
+        bodies[operation.label()].clone(),
+    )]));
+    keeps::<M>(&own, &mut BTreeSet::new());
+    seen.insert(operation.label());
+}
+
+#[test]
+fn every_body_of_the_gateway_is_shown_as_the_call_service_takes_it() {
+    let bodies: Value =
+        serde_json::from_str(include_str!("../../src/http/private/openapi/bodies.json"))
+            .expect("JSON");
+    let mut seen = BTreeSet::new();
+    let all = [
+        keeps::<CreateCallRequest>,
+        keeps::<AnswerCallRequest>,
+        keeps::<RedirectCallRequest>,
+        keeps::<RejectCallRequest>,
+        keeps::<ConnectRequest>,
+        keeps::<TransferToParticipantRequest>,
+        keeps::<AddParticipantRequest>,
+        keeps::<RemoveParticipantRequest>,
+        keeps::<MuteParticipantsRequest>,
+        keeps::<CancelAddParticipantRequest>,
+        keeps::<MoveParticipantsRequest>,
+        keeps::<PlayRequest>,
+        keeps::<RecognizeRequest>,
+        keeps::<StartTranscriptionRequest>,
+        keeps::<StopTranscriptionRequest>,
+        keeps::<UpdateTranscriptionRequest>,
+        keeps::<StartMediaStreamingRequest>,
+        keeps::<StopMediaStreamingRequest>,
+        keeps::<ContinuousDtmfRecognitionRequest>,
+        keeps::<SendDtmfTonesRequest>,
+        keeps::<HoldRequest>,
+        keeps::<StartRecordingRequest>,
+    ];
+    all.iter().for_each(|keeps| keeps(&bodies, &mut seen));
+    keeps_as::<HoldRequest>(&bodies, Operation::Unhold, &mut seen);
+    let stop = Operation::StopContinuousDtmfRecognition;
+    keeps_as::<ContinuousDtmfRecognitionRequest>(&bodies, stop, &mut seen);
+    for (name, body) in bodies.as_object().expect("bodies") {
+        let operation = Operation::of_label(name).expect(name);
+        assert_eq!(operation.method(), Method::Post, "{name}");
+        assert_eq!(body["operationContext"].is_string(), takes_context(operation), "{name}");
+        // What takes no members has no model.
+        assert!(seen.contains(name.as_str()) || *body == json!({}), "{name}");
+    }
+    let posted = Operation::ALL.iter().filter(|it| it.method() == Method::Post);
+    assert_eq!(posted.count(), bodies.as_object().map_or(0, Map::len));
 }
 
 /// Problems that only the public listener has.

@@ -1,8 +1,9 @@
 //! `/openapi.json`: every route of the private listener.
 //!
 //! `base.json` says what the routes are; what is known here as data is put in by code: the problems with
-//! their statuses, and the operations of the call service. A test holds it against the routes that there
-//! are, and requests made up from it are sent to a running service.
+//! their statuses, and the operations of the call service, of which `bodies.json` has an example each. A
+//! test holds it against the routes that there are, and requests made up from it are sent to a running
+//! service.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,10 +12,11 @@ use actix_web::HttpResponse;
 use serde_json::{Map, Value, json};
 
 use crate::http::problem::Code;
-use crate::pure::operations::{endings, has_outcome, takes_context};
+use crate::pure::operations::{endings, has_outcome};
 use crate::wire::calling::{Method, Operation};
 
 const BASE: &str = include_str!("base.json");
+const BODIES: &str = include_str!("bodies.json");
 
 /// What may go wrong at any route.
 const ANYWHERE: [Code; 5] =
@@ -43,11 +45,13 @@ pub fn document() -> Value {
         let codes = Code::ALL.iter().filter(|code| named(code) || ANYWHERE.contains(code));
         describe_problems(&mut operation["responses"], codes.copied());
     }
+    let bodies: Value = serde_json::from_str(BODIES).unwrap_or_default();
     for operation in Operation::ALL.iter().copied() {
         let path = &mut paths
             .entry(operation.path_template())
             .or_insert_with(|| Value::Object(Map::new()));
-        path[operation.method().as_str().to_ascii_lowercase()] = of_gateway(operation);
+        path[operation.method().as_str().to_ascii_lowercase()] =
+            of_gateway(operation, &bodies[operation.label()]);
     }
     document
 }
@@ -92,7 +96,7 @@ fn parameter(name: &str, place: &str, description: &str, required: bool) -> Valu
 }
 
 /// An operation of the call service. What it takes and answers is the call service's to say.
-fn of_gateway(operation: Operation) -> Value {
+fn of_gateway(operation: Operation, body: &Value) -> Value {
     let template = operation.path_template();
     let ids = [
         ("call", "The callConnectionId."),
@@ -142,13 +146,9 @@ fn of_gateway(operation: Operation) -> Value {
         "responses": responses,
     });
     if operation.method() == Method::Post {
-        let context = match takes_context(operation) {
-            true => json!({ "operationContext": "hello" }),
-            false => json!({}),
-        };
         described["requestBody"] = json!({
-            "description": "As the call service takes it.",
-            "content": { "application/json": { "schema": { "type": "object" }, "example": context } },
+            "description": "As the call service takes it. Members that are not known here pass, too.",
+            "content": { "application/json": { "schema": { "type": "object" }, "example": body } },
         });
     }
     described
