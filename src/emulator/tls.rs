@@ -55,7 +55,19 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] says which file to look at.
     pub fn server(&self, listen: IpAddr, now: Timestamp) -> Result<ServerConfig, TlsError> {
-        server(self, listen, now)
+        let authority = Authority::open(&self.folder, now)?;
+        let names = names(self, listen);
+        let (certificate, key) = authority.certificate(names, now)?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        authority.check(&certificate, Arc::clone(&provider), now)?;
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)?;
+        // No session outlives a restart, so that a client that trusts somebody else notices at once.
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        Ok(config)
     }
 }
 
@@ -80,22 +92,6 @@ pub enum TlsError {
 
 fn unusable(path: &Path, reason: impl ToString) -> TlsError {
     TlsError::File { path: path.to_owned(), reason: reason.to_string() }
-}
-
-fn server(tls: &Tls, listen: IpAddr, now: Timestamp) -> Result<ServerConfig, TlsError> {
-    let authority = Authority::open(&tls.folder, now)?;
-    let names = names(tls, listen);
-    let (certificate, key) = authority.certificate(names, now)?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    authority.check(&certificate, Arc::clone(&provider), now)?;
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)?;
-    // No session outlives a restart, so that a client that trusts somebody else notices at once.
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    Ok(config)
 }
 
 /// The certificates of a PEM file, for a client to trust.
@@ -304,14 +300,14 @@ mod tests {
     #[test]
     fn the_authority_is_made_once_and_its_key_is_for_its_owner() {
         let (_folder, tls) = tls();
-        server(&tls, Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("made");
+        tls.server(Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("made");
         let read = |name: &str| fs::read_to_string(tls.folder.join(name)).expect("a file");
         let (certificate, key) = (read(CA_FILE), read(KEY_FILE));
-        server(&tls, Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("used again");
+        tls.server(Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("used again");
         assert_eq!((read(CA_FILE), read(KEY_FILE)), (certificate, key.clone()));
         assert_eq!(fs::read_dir(&tls.folder).expect("a folder").count(), 2, "nothing else stays");
         fs::remove_file(tls.ca_file()).expect("removed");
-        server(&tls, Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("the key is enough");
+        tls.server(Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("the key is enough");
         assert_eq!(read(KEY_FILE), key);
         #[cfg(unix)]
         {
@@ -323,7 +319,7 @@ mod tests {
 
     #[track_caller]
     fn refused(tls: &Tls, says: &str) {
-        let error = server(tls, Ipv4Addr::LOCALHOST.into(), at(NOW)).expect_err("refused");
+        let error = tls.server(Ipv4Addr::LOCALHOST.into(), at(NOW)).expect_err("refused");
         assert!(error.to_string().contains(says), "{error}");
     }
 
@@ -331,8 +327,8 @@ mod tests {
     fn files_that_cannot_work_are_named() {
         let (_folder, tls) = tls();
         let (_other_folder, other) = self::tls();
-        server(&tls, Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("made");
-        server(&other, Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("made");
+        tls.server(Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("made");
+        other.server(Ipv4Addr::LOCALHOST.into(), at(NOW)).expect("made");
         fs::copy(other.ca_file(), tls.ca_file()).expect("copied");
         refused(&tls, "ca.pem cannot be used for TLS: it does not vouch");
         fs::write(tls.ca_file(), "nothing").expect("written");

@@ -244,3 +244,28 @@ impl Settled {
         text(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pure::call::NewOperation;
+    use crate::pure::time::Position;
+    use crate::wire::calling::Operation;
+
+    #[test]
+    fn what_becomes_of_an_operation_is_read_as_it_was_written() {
+        let about = Some("rec-1".to_owned());
+        let (operation, context) = (Operation::StopRecording, "mine".into());
+        let what = NewOperation { operation, context, expects: 3, about, unique: true };
+        for deed in [
+            OperationDeed::Begun(what),
+            OperationDeed::Accepted(Position(7)),
+            OperationDeed::Named(Position(7), "rec-2".to_owned()),
+            OperationDeed::Withdrawn(Position(7)),
+        ] {
+            let note = OperationNote { call: "a-call".into(), deed };
+            let read: OperationNote = serde_json::from_str(&note.text()).expect("a note");
+            assert_eq!(read, note);
+        }
+    }
+}

@@ -4,8 +4,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::pure::call::{CallView, Ending, Fate, Phase, WaiterId, Wants};
+use crate::pure::call::{
+    CallView, Ending, Fate, NewOperation, OperationDeed, OperationStatus, Phase, WaiterId, Wants,
+};
 use crate::pure::time::Position;
+use crate::wire::calling::Operation;
 use crate::wire::events::{CallEvent, EventKind};
 
 /// The service stopped at this moment, and starts again at some later one.
@@ -237,6 +240,37 @@ fn c11_an_id_that_comes_again_after_its_tombstone_is_a_new_call() {
     replay.heard(heard(5, STOPPED_MS - 1000, EventKind::CallConnected, ""), Remark::default());
     let call = only(replay.finish()).call;
     assert_eq!((call.phase(), call.timeline().entries().count()), (Phase::Connected, 1));
+}
+
+#[test]
+fn c12_operations_come_back_from_lines_with_what_their_answers_named() {
+    let asked = |operation, name: &str| {
+        let (context, about) = (name.into(), None);
+        OperationDeed::Begun(NewOperation { operation, context, expects: 1, about, unique: false })
+    };
+    let mut replay = Replay::new(&Limits::default(), moment(STOPPED_MS));
+    for (place, deed) in [
+        (1, asked(Operation::StartRecording, "record")),
+        (2, OperationDeed::Named(Position(1), "rec-1".to_owned())),
+        (3, asked(Operation::Play, "refused")),
+        (4, OperationDeed::Withdrawn(Position(3))),
+        (5, asked(Operation::MuteParticipants, "quiet")),
+        (6, asked(Operation::Hold, "hold")),
+        (7, OperationDeed::Accepted(Position(6))),
+    ] {
+        let note = OperationNote { call: "c".into(), deed };
+        replay.operation(note, Position(place), STOPPED_MS - SECOND);
+    }
+    let mut call = only(replay.finish()).call;
+    assert_eq!(call.recordings().collect::<Vec<_>>(), ["rec-1"]);
+    let status = |call: &Call| {
+        let all = call.operation_views().into_iter();
+        all.map(|view| (view.of.0, view.status)).collect::<Vec<_>>()
+    };
+    use OperationStatus::{Pending, Succeeded};
+    assert_eq!(status(&call), [(1, Pending), (5, Succeeded), (6, Pending)]);
+    call.step(moment(STOPPED_MS + SECOND).tick, Input::Woke, &Limits::default());
+    assert_eq!(status(&call), [(1, Pending), (5, Succeeded), (6, Succeeded)], "its time went on");
 }
 
 #[test]

@@ -30,7 +30,7 @@ const MAX_PARTS: usize = 1000;
 pub(super) struct Registered {
     call: CallConnectionId,
     what: NewOperation,
-    /// Where it stands; not yet, if no event can be about it before its answer is here.
+    /// Where it stands. Not yet, if it makes the call; or if its answer is all there is to say of it.
     begun: Option<Begun>,
 }
 
